@@ -87,6 +87,7 @@ class Attempt:
         self._observed = observed
         guard.on_first_piece = on_first_piece
         guard.price = _cost_reader(target)
+        guard.doubts = _doubts(target, request)
         self._overlap: Overlap | None = None
         self.is_over = False
         self.failed: StreamEvent | None = None
@@ -283,6 +284,12 @@ def _reasons(target: Target) -> bool:
     from llmstream.catalogue import is_known_to_reason
 
     return is_known_to_reason(target.provider, target.model)
+
+
+def _doubts(target: Target, request: ChatRequest) -> tuple[str, ...]:
+    from llmstream.catalogue import doubts
+
+    return doubts(target.provider, target.model, request)
 
 
 async def _step(events: AsyncGenerator[StreamEvent, None]) -> StreamEvent:

@@ -269,7 +269,8 @@ def test_your_facts_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = Prices("1", "1")
     catalogue.register("openai:gpt-5-mini", ModelFacts(prices=mine, inputs=frozenset({"image"})))
     facts = catalogue.lookup("openai:gpt-5-mini")
-    assert facts == ModelFacts(context=400_000, inputs=frozenset({"image"}), prices=mine)
+    seen = frozenset({"image"})
+    assert facts == ModelFacts(context=400_000, inputs=seen, reasoning=True, prices=mine)
 
 
 def test_names_and_facts_that_are_wrong() -> None:

@@ -24,9 +24,11 @@ CountTokens: TypeAlias = Callable[[Message], int]
 
 @dataclass(frozen=True, slots=True)
 class ContextPolicy:
-    """How much of a conversation is sent: at most `max_tokens` (None: all of it), as `count(message)` counts them.
+    """How much of a conversation is sent: at most `max_tokens`, as `count(message)` counts them.
 
-    The budget is that of the messages. Leave room in it for the answer and the descriptions of the tools.
+    None: as much as the model takes beside the tools and the call's `max_tokens`, where `llmstream.catalogue` knows
+    its context; else all of it. A budget of your own is that of the messages: leave room in it for the answer and
+    the descriptions of the tools.
     """
 
     max_tokens: int | None = None
@@ -39,15 +41,20 @@ class ContextPolicy:
             f"max_tokens must be a whole number from 1 on, or None, not {limit!r}",
         )
 
-    def trim(self, messages: Sequence[Message]) -> list[Message]:
-        """The messages that are sent, in their order. Raises ContextTooLongError."""
-        if self.max_tokens is None:
+    def trim(self, messages: Sequence[Message], room: int | None = None) -> list[Message]:
+        """The messages that are sent, in their order. `room`: the tokens for which the model has room, if known.
+
+        Raises ContextTooLongError where the newest turn doesn't fit in `max_tokens`. One that doesn't fit in the room
+        is sent: the count is an estimate, and the model decides.
+        """
+        limit = room if self.max_tokens is None else self.max_tokens
+        if limit is None:
             return list(messages)
         system = [index for index, message in enumerate(messages) if _is_system(message)]
         newest, *older = reversed(_turns(messages) or [[]])
         kept = {*system, *newest}
         spent = self._cost(messages, kept)
-        if spent > self.max_tokens:
+        if self.max_tokens is not None and spent > self.max_tokens:
             raise ContextTooLongError(
                 f"the newest turn and the system prompt take about {spent} tokens, more than the "
                 f"{self.max_tokens} of ContextPolicy(max_tokens=…): shorten it, give "
@@ -55,7 +62,7 @@ class ContextPolicy:
             )
         for turn in older:
             spent += self._cost(messages, turn)
-            if spent > self.max_tokens:
+            if spent > limit:
                 break
             kept.update(turn)
         return [message for index, message in enumerate(messages) if index in kept]

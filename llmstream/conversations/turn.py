@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from llmstream.arguments import build_request
+from llmstream.catalogue import facts_of, list_read
 from llmstream.client import LLMClient
 from llmstream.client_arguments import CallOptions
 from llmstream.conversations.context import ContextPolicy
@@ -18,7 +19,7 @@ from llmstream.conversations.models import ConversationRequest
 from llmstream.conversations.records import ConversationRecord, Turn
 from llmstream.conversations.shielded_tasks import Background
 from llmstream.conversations.stores.protocol import Store
-from llmstream.errors import ErrorInfo
+from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.transcript import Transcript
@@ -26,6 +27,7 @@ from llmstream.events.types import EventType, StreamEvent, error, failure_of
 from llmstream.events.unfold import as_batch
 from llmstream.log import get_logger
 from llmstream.messages import FinishReason, Message, Source
+from llmstream.token_estimate import estimate_tools
 
 if TYPE_CHECKING:
     from llmstream.tools import Confirm
@@ -59,6 +61,29 @@ class Settings:
             seconds=self.lease,
             wait=self.wait,
         )
+
+    async def room_for(self, request: ConversationRequest) -> int | None:
+        """The tokens of messages for which the model has room; None where nobody knows, or the policy has its own."""
+        if self.policy.max_tokens is not None:
+            return None
+        try:
+            target = self.client.target(request.model)
+        except ConfigurationError:  # the call raises it
+            return None
+        await list_read()
+        facts = facts_of(target.provider, target.model)
+        if facts is None or facts.context is None:
+            return None
+        taken = (request.max_tokens or 0) + self._tools_size()
+        return max(facts.context - taken, 0)
+
+    def _tools_size(self) -> int:
+        """About how many tokens the descriptions of the tools take."""
+        if not self.tools:
+            return 0
+        from llmstream.tools.loop import read_tools
+
+        return estimate_tools(read_tools(self.tools))
 
     def ask(
         self, messages: list[Message], options: dict[str, Any], *, stream: bool
@@ -100,7 +125,9 @@ class TurnRun:
                 for event in replay_turn(place.turn, stream=stream):
                     yield event
                 return
-            messages = self._settings.policy.trim(build_messages(self.conversation.system, place))
+            room = await self._settings.room_for(self.request)
+            history = build_messages(self.conversation.system, place)
+            messages = self._settings.policy.trim(history, room)
             await _close_abandoned(lease, place)
             await lease.write(place.position, place.turn)
             transcript = Transcript()

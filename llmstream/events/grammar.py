@@ -125,6 +125,7 @@ class Guard:
         "begun",
         "called",
         "committed",
+        "doubts",
         "estimate",
         "finished",
         "on_first_piece",
@@ -148,6 +149,8 @@ class Guard:
         """Returns what an attempt cost, from the model that answered and what it used."""
         self.estimate: UsageEstimate | None = None
         """Fills in what an attempt's provider doesn't report."""
+        self.doubts: tuple[str, ...] = ()
+        """Warnings of the attempt that runs, for its `start`."""
         self._begin()
 
     def _begin(self, *, going_on: bool = False) -> None:
@@ -256,8 +259,9 @@ class Guard:
         for held in self._held:
             self._transcript.add(held)
         start, opening = self._start or Start(), self._opening
-        if self._warnings:
-            start = amended(start, warnings=(*self._warnings, *start.warnings))
+        if self._warnings or self.doubts:
+            warnings = (*self._warnings, *self.doubts, *start.warnings)
+            start = amended(start, warnings=warnings)
         self._start = start
         if opening is None or opening.start is not start:
             raw = None if opening is None else opening.raw

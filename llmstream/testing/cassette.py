@@ -30,7 +30,7 @@ from llmstream.testing.request_match import (
     Redact,
     describe_request,
     differences,
-    redact_strings,
+    redact_texts,
     tell_differences,
 )
 from llmstream.testing.tape import Take, Tape, add_take, read_tape
@@ -195,7 +195,7 @@ class Cassette:
                 passed += now() - began
                 if event is not None:
                     data = {"at": round(passed, 3), **event.to_dict()}
-                    take.events.append(_as_json(redact_strings(data, redact)))
+                    take.events.append(_as_json(redact_texts(data, redact)))
                 if event is None or event.type in TERMINAL:
                     take.left = False
                     self._keep(request, take)

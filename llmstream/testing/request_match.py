@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from hashlib import sha256
+from itertools import chain
 from typing import Any, Final
 
-from llmstream.messages import ChatRequest, HostedTool, Tool
+from llmstream.messages import ChatRequest, HostedTool, Message, Tool
 from llmstream.plain_values import dump
 from llmstream.wire.json_fields import present
 
@@ -34,52 +35,58 @@ def describe_request(request: ChatRequest, redact: Redact) -> dict[str, Any]:
     """
     told = dump(request)
     told.pop("checked", None)
-    told["messages"] = [message.to_dict() for message in request.messages]
-    for message in told["messages"]:
-        message.pop("usage", None)
-    if request.tools:
-        told["tools"] = [*map(_definition, request.tools)]
-    for name in _SETTINGS:
-        if name in told:
-            told[name] = _without_secrets(_plain(told[name]))
-    known: dict[str, Any] = redact_strings(_plain(told), redact)
-    return known
+    told["messages"] = [*map(_described_message, request.messages)]
+    told["tools"] = [*map(_definition, request.tools)]
+    told["tool_choice"] = _dumped(request.tool_choice)
+    told["response_format"] = _dumped(request.response_format)
+    told |= {name: change_texts(told.get(name), _without_secret) for name in _SETTINGS}
+    known = {name: value for name, value in told.items() if value}
+    described: dict[str, Any] = redact_texts(change_texts(known, _without_data), redact)
+    return described
 
 
-def redact_strings(value: Any, redact: Redact) -> Any:
-    """A JSON value with every string redacted."""
+def change_texts(value: Any, change: Callable[[str, str], str], name: str = "") -> Any:
+    """A JSON value with each of its texts changed. `change` is given the text, and the name that it stands under."""
     if isinstance(value, str):
-        return redact(value)
+        return change(value, name)
     if isinstance(value, Mapping):
-        return {key: redact_strings(item, redact) for key, item in value.items()}
+        return {str(key): change_texts(item, change, str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [redact_strings(item, redact) for item in value]
+        return [change_texts(item, change, name) for item in value]
     return value
+
+
+def redact_texts(value: Any, redact: Redact) -> Any:
+    """A JSON value with each of its texts redacted."""
+    return change_texts(value, lambda text, _: redact(text))
 
 
 def differences(recorded: Any, asked: Any, where: str = "") -> list[str]:
     """How two requests differ, in words, each with its place."""
-    if isinstance(recorded, dict) and isinstance(asked, dict):
-        names = dict.fromkeys([*recorded, *asked])
-        pairs = [
-            (recorded.get(name, _ABSENT), asked.get(name, _ABSENT), f"{where}.{name}".lstrip("."))
-            for name in names
-        ]
-    elif isinstance(recorded, list) and isinstance(asked, list):
-        pairs = list(_pairs(recorded, asked, where))
-    else:
-        return [] if recorded == asked else [_difference(recorded, asked, where)]
-    return [each for one, other, place in pairs for each in differences(one, other, place)]
+    one, other = _members(recorded), _members(asked)
+    if one is None or other is None:
+        return [] if recorded == asked else [_difference(recorded, asked, where.lstrip("."))]
+    names = dict.fromkeys([*one, *other])
+    found = [
+        differences(one.get(name, _ABSENT), other.get(name, _ABSENT), where + name)
+        for name in names
+    ]
+    return [*chain.from_iterable(found)]
 
 
 def tell_differences(found: Sequence[str]) -> str:
     """The first of them, as the end of a sentence."""
-    more = len(found) - _MOST_TOLD
-    told = [*found[:_MOST_TOLD], *([f"{more} more"] if more > 0 else [])]
-    return "; ".join(told)
+    told = [*found[:_MOST_TOLD], f"{len(found) - _MOST_TOLD} more"]
+    return "; ".join(told[: len(found)] if len(found) <= _MOST_TOLD else told)
 
 
 # --- inside ------------------------------------------------------------------------------------------------
+
+
+def _described_message(message: Message) -> dict[str, Any]:
+    told = message.to_dict()
+    told.pop("usage", None)
+    return told
 
 
 def _definition(tool: Tool | HostedTool) -> Any:
@@ -90,41 +97,29 @@ def _definition(tool: Tool | HostedTool) -> Any:
     return present(**given)
 
 
-def _plain(value: Any, name: str = "") -> Any:
-    """A value of a request as JSON."""
-    if isinstance(value, str):
-        is_data = name == "data" or value.startswith("data:")
-        is_long = len(value) > _LONGEST_DATA
-        return _digest(value) if is_data and is_long else value
-    if is_dataclass(value) and not isinstance(value, type):
-        value = dump(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item, str(key)) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+def _dumped(value: Any) -> Any:
+    return None if value is None else dump(value)
 
 
-def _digest(data: str) -> str:
-    return f"sha256 {sha256(data.encode()).hexdigest()[:16]} of {len(data)} characters"
+def _without_data(text: str, name: str) -> str:
+    """A text, or the digest of one that is long and no text."""
+    is_data = name == "data" or text.startswith("data:")
+    if not is_data or len(text) <= _LONGEST_DATA:
+        return text
+    return f"sha256 {sha256(text.encode()).hexdigest()[:16]} of {len(text)} characters"
 
 
-def _without_secrets(value: Any, name: str = "") -> Any:
-    """Settings in which the texts under a secret's name are hidden."""
-    if isinstance(value, str) and _SECRET_NAME.search(name):
-        return "[key]"
+def _without_secret(text: str, name: str) -> str:
+    return "[key]" if _SECRET_NAME.search(name) else text
+
+
+def _members(value: Any) -> dict[str, Any] | None:
+    """The members of an object or a list, by what follows in a path; None for other values."""
     if isinstance(value, dict):
-        return {key: _without_secrets(item, key) for key, item in value.items()}
+        return {f".{name}": item for name, item in value.items()}
     if isinstance(value, list):
-        return [_without_secrets(item, name) for item in value]
-    return value
-
-
-def _pairs(recorded: list[Any], asked: list[Any], where: str) -> Iterator[tuple[Any, Any, str]]:
-    for index in range(max(len(recorded), len(asked))):
-        one = recorded[index] if index < len(recorded) else _ABSENT
-        other = asked[index] if index < len(asked) else _ABSENT
-        yield one, other, f"{where}[{index}]"
+        return {f"[{index}]": item for index, item in enumerate(value)}
+    return None
 
 
 def _difference(recorded: Any, asked: Any, where: str) -> str:

@@ -100,7 +100,7 @@ async def run_rounds(
     """
     if "headers" in options:  # a traceback may show the locals of a frame that raises
         options["headers"] = hide_headers(options["headers"])
-    known = _parse_tools(tools)
+    known = read_tools(tools)
     run = _ToolRounds(client, messages, known, options, max_rounds, stream=stream)
     own = [tool for tool in known if isinstance(tool, FunctionTool)]
     calls = CallRunner(own, client.clock, parallel=parallel, timeout=timeout, confirm=confirm)
@@ -260,7 +260,8 @@ async def _unfold(events: AsyncGenerator[StreamEvent, None]) -> AsyncGenerator[S
             yield replace(event, text_delta=None, refusal_delta=None)
 
 
-def _parse_tools(tools: Sequence[Given]) -> list[FunctionTool | HostedTool]:
+def read_tools(tools: Sequence[Given]) -> list[FunctionTool | HostedTool]:
+    """The tools that were given as functions or in other forms. Raises TypeError or ValueError."""
     return [
         _parse_tool(given, f"tools[{index}]")
         for index, given in enumerate(sequence_of(tools, "tools"))

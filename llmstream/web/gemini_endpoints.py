@@ -10,11 +10,13 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from llmstream.catalogue import list_read
 from llmstream.checks import as_object
 from llmstream.messages import Usage
 from llmstream.web.app_state import Service
 from llmstream.web.dialects.base import Ask
 from llmstream.web.dialects.gemini import GeminiGenerate
+from llmstream.web.model_facts import known_facts
 from llmstream.wire.json_fields import present
 
 _METHODS: Final = ("generateContent", "streamGenerateContent", "countTokens")
@@ -29,6 +31,7 @@ class GeminiModels:
 
     async def all(self, request: Request) -> Response:
         """The models that may be asked for, on one page."""
+        await list_read()
         return JSONResponse({"models": self.documents()})
 
     def documents(self) -> list[dict[str, Any]]:
@@ -39,12 +42,17 @@ class GeminiModels:
         """One of them. Raises RefusedError."""
         name = request.path_params["model"]
         self._service.model(name)
+        await list_read()
         return JSONResponse(self.document(name))
 
     def document(self, name: str) -> dict[str, Any]:
         """A model in Google's words."""
-        fact = self._service.facts.get(name)
-        known = present(inputTokenLimit=None if fact is None else fact.context)
+        facts = known_facts(self._service, name)
+        known = present(
+            inputTokenLimit=facts.context,
+            outputTokenLimit=facts.max_output,
+            thinking=facts.reasoning,
+        )
         named = {"name": f"models/{name}", "version": "", "displayName": name}
         return {**named, "supportedGenerationMethods": _METHODS, **known}
 

@@ -10,29 +10,17 @@ Formats: https://platform.openai.com/docs/api-reference/models, https://docs.ant
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from llmstream.catalogue import facts_of
-from llmstream.pricing import is_installed, read_list
-from llmstream.providers.provider import traits_of
+from llmstream.catalogue import ModelFacts, list_read
 from llmstream.web.app_state import Service
 from llmstream.web.gemini_endpoints import GeminiModels
-
-if TYPE_CHECKING:
-    from llmstream.router import Candidate
-
-_ABILITIES = {
-    "images": "image_input",
-    "files": "pdf_input",
-    "tools": "tool_use",
-    "schemas": "structured_outputs",
-}
-"""The abilities of a Candidate, by Anthropic's names."""
+from llmstream.web.model_facts import known_facts
+from llmstream.wire.json_fields import present
 
 
 class Models:
@@ -44,7 +32,7 @@ class Models:
 
     async def all(self, request: Request) -> Response:
         """The models that may be asked for. The first answers requests that name none."""
-        await _read_list()
+        await list_read()
         listed = [*map(self._document, self._service.allowed)]
         ends = {"first_id": None, "last_id": None}
         if listed:
@@ -56,7 +44,7 @@ class Models:
         """One of them."""
         name = request.path_params["model"]
         self._service.model(name)
-        await _read_list()
+        await list_read()
         return JSONResponse({**self._document(name), **self._google.document(name)})
 
     def _document(self, name: str) -> dict[str, Any]:
@@ -76,32 +64,21 @@ class Models:
         }
 
     def _known(self, name: str) -> dict[str, Any]:
-        """The context length and abilities: what the server was told, else what catalogue and traits say."""
-        fact = self._service.facts.get(name)
-        if fact is not None:
-            return _told(fact)
-        target = self._service.client.target(self._service.models[name])
-        traits = traits_of(target.provider)
-        facts = facts_of(target.provider, target.model)
-        known = _limits(facts.context if facts is not None else None)
-        if traits.format is None or not traits.is_vendor:
-            return known
-        native = traits.schema_support(target.model).native
-        return {**known, "capabilities": {"structured_outputs": {"supported": native}}}
+        """The context length and abilities: what the server was told, else what the catalogue says."""
+        facts = known_facts(self._service, name)
+        known: dict[str, Any] = {"max_input_tokens": facts.context}
+        known |= present(context_length=facts.context, max_tokens=facts.max_output)
+        abilities = _abilities(facts)
+        return {**known, "capabilities": abilities} if abilities else known
 
 
-def _told(fact: Candidate) -> dict[str, Any]:
-    known = _limits(fact.context)
-    abilities = {theirs: {"supported": getattr(fact, ours)} for ours, theirs in _ABILITIES.items()}
-    return {**known, "capabilities": abilities}
-
-
-def _limits(context: int | None) -> dict[str, Any]:
-    known = {"max_input_tokens": context}
-    return known if context is None else {**known, "context_length": context}
-
-
-async def _read_list() -> None:
-    """Read the list of models, where it's installed, beside the loop: that takes half a second."""
-    if is_installed():
-        await asyncio.to_thread(read_list)
+def _abilities(facts: ModelFacts) -> dict[str, Any]:
+    """What is known that the model can or can't, by Anthropic's names."""
+    inputs = facts.inputs
+    known = present(
+        image_input=None if inputs is None else "image" in inputs,
+        pdf_input=None if inputs is None else "file" in inputs,
+        tool_use=facts.tools,
+        structured_outputs=facts.schemas,
+    )
+    return {name: {"supported": is_so} for name, is_so in known.items()}

@@ -7,20 +7,20 @@ base URL may be `http://…/ollama`. `GET /ollama` says what Ollama says at its 
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from llmstream.catalogue import ModelFacts, list_read
 from llmstream.checks import as_object, as_text, require_value
 from llmstream.web.app_state import Service, invalid
 from llmstream.web.dialects.ollama import UNDER, rfc_3339
 from llmstream.web.limits import Limits
+from llmstream.web.model_facts import known_facts
 from llmstream.web.request_body import parse_json, read_body
-
-if TYPE_CHECKING:
-    from llmstream.router import Candidate
+from llmstream.wire.json_fields import present
 
 VERSION: Final = "0.40.12"
 """The version of Ollama whose API this is. Clients compare it with the oldest that they work with."""
@@ -39,8 +39,8 @@ _DETAILS: Final[dict[str, Any]] = {
     "quantization_level": "",
 }
 """What nobody knows of a model elsewhere."""
-_ABILITIES: Final = {"images": "vision", "tools": "tools"}
-"""The abilities of a Candidate, by Ollama's names."""
+_CONTEXT: Final = "llmstream.context_length"
+"""Clients look for a name with this end."""
 
 
 class OllamaModels:
@@ -59,14 +59,18 @@ class OllamaModels:
         given = as_text(body.get("model")) or as_text(body.get("name"))
         name = require_value(given, "model: name the model as a string", invalid)
         self._service.model(name)
-        fact = self._service.facts.get(name)
+        await list_read()
+        facts = known_facts(self._service, name)
         shown = {
             "modelfile": "",
             "parameters": "",
             "template": "",
             "details": _DETAILS,
-            "model_info": {"general.architecture": "llmstream", **_context(fact)},
-            "capabilities": ["completion", *_abilities(fact)],
+            "model_info": {
+                "general.architecture": "llmstream",
+                **present(**{_CONTEXT: facts.context}),
+            },
+            "capabilities": ["completion", *_abilities(facts)],
             "modified_at": self._modified_at,
         }
         return JSONResponse(shown)
@@ -109,11 +113,11 @@ async def _read(request: Request, limits: Limits) -> Any:
     return as_object(body)
 
 
-def _context(fact: Candidate | None) -> dict[str, Any]:
-    known = None if fact is None else fact.context
-    return {} if known is None else {"llmstream.context_length": known}
-
-
-def _abilities(fact: Candidate | None) -> list[str]:
-    """Those that the server was told of."""
-    return [theirs for ours, theirs in _ABILITIES.items() if getattr(fact, ours, False)]
+def _abilities(facts: ModelFacts) -> list[str]:
+    """Those that are known, by Ollama's names."""
+    known = {
+        "vision": "image" in (facts.inputs or ()),
+        "tools": facts.tools,
+        "thinking": facts.reasoning,
+    }
+    return [name for name, is_known in known.items() if is_known]

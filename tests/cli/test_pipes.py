@@ -356,9 +356,12 @@ def test_models_as_json() -> None:
         for line in run("models", "--json", LLMSTREAM_MODEL="simulator").stdout.splitlines()
     ]
     assert [row["name"] for row in rows if row["chosen"]] == ["simulator"]
-    assert {"name", "default_model", "variables", "missing", "ready", "note", "chosen"} == set(
-        rows[0]
-    )
+    members = "name default_model variables missing ready note chosen facts"
+    assert set(rows[0]) == {*members.split()}
+    facts = {row["name"]: row["facts"] for row in rows}
+    assert facts["openai"]["reasoning"] is True
+    assert facts["simulator"] == {}
+    assert not any("prices" in known for known in facts.values())
 
 
 def test_help_and_version_load_nothing_heavy() -> None:
