@@ -56,7 +56,7 @@ class AnthropicProvider(HTTPProvider):
         sdk=SDKAdapter("anthropic", "AsyncAnthropic"),
     )
     format = "anthropic-messages"
-    default_model = "claude-sonnet-4-5"
+    default_model: str | None = "claude-sonnet-4-5"
 
     def make_traits(self, **traits: Any) -> ProviderTraits:
         """The traits of Claude's models."""

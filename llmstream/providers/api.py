@@ -15,6 +15,7 @@ from llmstream.providers.secrets import Secret, check_headers, check_key
 from llmstream.providers.url_checks import check_base_url, is_loopback
 
 if TYPE_CHECKING:
+    from llmstream.providers.cloud_needs import Need
     from llmstream.providers.sdk_adapter import SDKAdapter
 
 
@@ -42,6 +43,8 @@ class API:
     """The environment variable with lines `Name: value` that go along with every request."""
     sdk: SDKAdapter | None = None
     """The vendor's SDK, for `get_client()` and `sdk_client=`."""
+    needs: tuple[Need, ...] = ()
+    """What a cloud must be told beside or in place of a key."""
     by_sdk: bool = False
     """Whether the SDK's client sends every request, because it signs them or makes their URLs."""
 

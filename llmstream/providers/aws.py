@@ -69,7 +69,7 @@ class AWSSigner:
         self._credentials: Any = None
 
     async def sign(self, request: HTTPRequest) -> None:
-        """Add the signature to the headers. Raises ConfigurationError if there are no credentials."""
+        """Add the signature to the headers. Raises what botocore raises if it has no credentials."""
         await asyncio.to_thread(self._sign, request)
 
     def _sign(self, request: HTTPRequest) -> None:
@@ -87,19 +87,14 @@ class AWSSigner:
 
     def _frozen(self) -> Any:
         """The credentials of now: botocore renews those that expire."""
-        from botocore.exceptions import BotoCoreError
+        from botocore.exceptions import NoCredentialsError
 
-        try:
-            with self._lock:
-                if self._credentials is None:
-                    self._credentials = _new_session().get_credentials()
-            if self._credentials is not None:
-                return self._credentials.get_frozen_credentials()
-        except BotoCoreError as problem:
-            raise ConfigurationError(f"AWS's credentials can't be had: {problem}") from None
-        raise ConfigurationError(
-            "no AWS credentials: set AWS_BEARER_TOKEN_BEDROCK, or any that AWS's own tools find"
-        )
+        with self._lock:
+            if self._credentials is None:
+                self._credentials = _new_session().get_credentials()
+        if self._credentials is None:
+            raise NoCredentialsError
+        return self._credentials.get_frozen_credentials()
 
 
 def _new_session() -> Any:

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from llmstream.messages import ChatRequest
 from llmstream.providers.api import API
 from llmstream.providers.aws import AWSSigner, bedrock_address, find_region
+from llmstream.providers.cloud_needs import AWS_REGION_OR_PROFILE, aws_key
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.exchange import Outbound
 from llmstream.providers.http.exchange import HTTPRequest
@@ -26,6 +27,11 @@ KEY = "AWS_BEARER_TOKEN_BEDROCK"
 """docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html."""
 ENDPOINT = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
 """docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html."""
+_REGION = replace(
+    AWS_REGION_OR_PROFILE,
+    variables=(*AWS_REGION_OR_PROFILE.variables, ENDPOINT),
+    argument="base_url",
+)
 _SERVICE = "bedrock"
 """The name under which requests are signed."""
 _COUNTED = ("messages", "system", "toolConfig", "additionalModelRequestFields")
@@ -54,7 +60,7 @@ class _ConverseTraits(LearnedTraits):
 class BedrockProvider(HTTPProvider):
     """Bedrock. With a bearer key nothing else is needed; without one botocore signs (extra `bedrock`)."""
 
-    api = API(url_variable=ENDPOINT, keys=(KEY,))
+    api = API(url_variable=ENDPOINT, keys=(KEY,), needs=(_REGION, aws_key(KEY)))
     format = "bedrock-converse"
     default_model = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
     names_model = False

@@ -17,6 +17,7 @@ from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.log import get_logger
 from llmstream.providers.api import API, NO_KEY, ambient_headers, find_key, find_url
+from llmstream.providers.cloud_needs import listed
 from llmstream.providers.config import ProviderConfig, find_transport
 from llmstream.providers.exchange import Exchange, Outbound, Sign
 from llmstream.providers.http.content_encoding import ACCEPTED
@@ -32,6 +33,7 @@ from llmstream.providers.http.failures import (
     is_connect_timeout,
     is_garbled,
     is_nobody_there,
+    is_out_of_reach,
     is_without_credentials,
     reason,
 )
@@ -205,8 +207,12 @@ class Channel:
         is_ours = isinstance(last, (TypeError, ValueError, ConfigurationError))
         if is_ours and not isinstance(last, OSError):
             return ErrorInfo("invalid_request", f"the request can't be sent: {last}")
+        if is_out_of_reach(found):
+            return ErrorInfo("connection", f"no token for {self.name}: {reason(found)}")
         if is_without_credentials(found):
-            return ErrorInfo("authentication", f"no credentials for {self.name}: {reason(found)}")
+            wanted = f". It needs {listed(self._api.needs)}" if self._api.needs else ""
+            flaw = f"no credentials for {self.name}: {reason(found).removesuffix('.')}{wanted}"
+            return ErrorInfo("authentication", flaw)
         host = urlsplit(self.base_url).netloc
         if is_garbled(found):
             return ErrorInfo(

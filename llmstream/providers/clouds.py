@@ -7,66 +7,112 @@ from __future__ import annotations
 
 from llmstream.providers.anthropic import AnthropicProvider
 from llmstream.providers.api import API
+from llmstream.providers.cloud_needs import (
+    AWS_REGION,
+    AWS_REGION_OR_PROFILE,
+    GOOGLE_TOKEN,
+    Need,
+    aws_key,
+)
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.providers.sdk_adapter import CloudAdapter
 
-_AMAZON = CloudAdapter(
-    "anthropic",
-    "AsyncAnthropicBedrock",
-    needs="AWS_REGION, and AWS_BEARER_TOKEN_BEDROCK or AWS's credentials (pip install 'anthropic[bedrock]')",
-)
-_GOOGLE = CloudAdapter(
-    "anthropic",
-    "AsyncAnthropicVertex",
-    needs="CLOUD_ML_REGION, ANTHROPIC_VERTEX_PROJECT_ID and Google's credentials (pip install 'anthropic[vertex]')",
-    key_name="access_token",
-)
-_FOUNDRY = CloudAdapter(
-    "anthropic",
-    "AsyncAnthropicFoundry",
-    needs="ANTHROPIC_FOUNDRY_RESOURCE and ANTHROPIC_FOUNDRY_API_KEY",
-)
-_OPENAI_AT_AMAZON = CloudAdapter(
-    "openai",
-    "AsyncBedrockOpenAI",
-    needs="AWS_REGION, and AWS_BEARER_TOKEN_BEDROCK or AWS's credentials",
-)
-_AZURE = CloudAdapter(
-    "openai",
-    "AsyncAzureOpenAI",
-    needs="AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, and AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN",
-)
+_INSTALL_AWS = "pip install 'anthropic[bedrock]'"
+
+
+def _asked_by(
+    package: str, name: str, *needs: Need, install: str = "", key_name: str = "api_key"
+) -> API:
+    """An API that this class of an SDK asks."""
+    adapter = CloudAdapter(package, name, needs=needs, install=install, key_name=key_name)
+    return API(sdk=adapter, needs=needs, by_sdk=True)
 
 
 class ClaudeAtAmazon(AnthropicProvider):
     """https://github.com/anthropics/anthropic-sdk-python#aws-bedrock."""
 
-    api = API(sdk=_AMAZON, by_sdk=True)
+    api = _asked_by(
+        "anthropic",
+        "AsyncAnthropicBedrock",
+        AWS_REGION_OR_PROFILE,
+        aws_key("AWS_BEARER_TOKEN_BEDROCK"),
+        install=_INSTALL_AWS,
+    )
     default_model = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
+class ClaudeAtMantle(AnthropicProvider):
+    """https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html."""
+
+    api = _asked_by(
+        "anthropic",
+        "AsyncAnthropicBedrockMantle",
+        Need((*AWS_REGION.variables, "ANTHROPIC_BEDROCK_MANTLE_BASE_URL"), "base_url"),
+        aws_key("AWS_BEARER_TOKEN_BEDROCK", "ANTHROPIC_AWS_API_KEY"),
+        install=_INSTALL_AWS,
+    )
+    default_model = None
+
+
+class ClaudePlatformAtAmazon(AnthropicProvider):
+    """https://platform.claude.com/docs/en/build-with-claude/claude-platform-on-aws."""
+
+    api = _asked_by(
+        "anthropic",
+        "AsyncAnthropicAWS",
+        AWS_REGION,
+        Need(("ANTHROPIC_AWS_WORKSPACE_ID",)),
+        aws_key("ANTHROPIC_AWS_API_KEY"),
+        install="pip install 'anthropic[aws]'",
+    )
 
 
 class ClaudeAtGoogle(AnthropicProvider):
     """https://github.com/anthropics/anthropic-sdk-python#google-vertex."""
 
-    api = API(sdk=_GOOGLE, by_sdk=True)
+    api = _asked_by(
+        "anthropic",
+        "AsyncAnthropicVertex",
+        Need(("CLOUD_ML_REGION",)),
+        Need(("ANTHROPIC_VERTEX_PROJECT_ID",)),
+        GOOGLE_TOKEN,
+        install="pip install 'anthropic[vertex]'",
+        key_name="access_token",
+    )
     default_model = "claude-sonnet-4-5@20250929"
 
 
 class ClaudeAtMicrosoft(AnthropicProvider):
     """https://platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry."""
 
-    api = API(sdk=_FOUNDRY, by_sdk=True)
+    api = _asked_by(
+        "anthropic",
+        "AsyncAnthropicFoundry",
+        Need(("ANTHROPIC_FOUNDRY_RESOURCE", "ANTHROPIC_FOUNDRY_BASE_URL"), "base_url"),
+        Need(("ANTHROPIC_FOUNDRY_API_KEY",), "api_key"),
+    )
 
 
 class OpenAIAtAmazon(OpenAIProvider):
     """https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html."""
 
-    api = API(sdk=_OPENAI_AT_AMAZON, by_sdk=True)
+    api = _asked_by(
+        "openai",
+        "AsyncBedrockOpenAI",
+        AWS_REGION_OR_PROFILE,
+        aws_key("AWS_BEARER_TOKEN_BEDROCK"),
+    )
     default_model = "openai.gpt-oss-120b"
 
 
 class OpenAIAtAzure(OpenAIProvider):
     """https://github.com/openai/openai-python#microsoft-azure-openai, with a deployment's name for the model."""
 
-    api = API(sdk=_AZURE, by_sdk=True)
+    api = _asked_by(
+        "openai",
+        "AsyncAzureOpenAI",
+        Need(("AZURE_OPENAI_ENDPOINT",), "base_url"),
+        Need(("OPENAI_API_VERSION",)),
+        Need(("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"), "api_key"),
+    )
     default_model = None

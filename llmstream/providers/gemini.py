@@ -15,9 +15,11 @@ from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent, error
 from llmstream.messages import ChatRequest
 from llmstream.providers.api import API
+from llmstream.providers.cloud_needs import GOOGLE_TOKEN, Need
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.exchange import Outbound
 from llmstream.providers.http.exchange import HTTPRequest
+from llmstream.providers.http.failures import causes, is_out_of_reach
 from llmstream.providers.http_provider import HTTPProvider
 from llmstream.providers.provider import Call, ProviderTraits, SchemaSupport
 from llmstream.wire.gemini_generate.request import GenerateVariant, render_request
@@ -26,6 +28,7 @@ from llmstream.wire.gemini_interactions.request import render_request as render_
 from llmstream.wire.outbound import Rendered
 
 _VERSION = "/v1beta"
+_VERTEX_URL = "GOOGLE_VERTEX_BASE_URL"
 _COUNTED = frozenset({"contents", "generationConfig", "systemInstruction", "toolConfig", "tools"})
 """The members of a request that take part in its count."""
 
@@ -114,7 +117,11 @@ class VertexProvider(GeminiProvider):
     The address is that of `base_url`, else of GOOGLE_CLOUD_PROJECT at GOOGLE_CLOUD_LOCATION ("global" by default).
     """
 
-    api = API(url_variable="GOOGLE_VERTEX_BASE_URL", keys=(), key_needed=False)
+    api = API(
+        url_variable=_VERTEX_URL,
+        key_needed=False,
+        needs=(Need((_PROJECT, _VERTEX_URL), "base_url"), GOOGLE_TOKEN),
+    )
     has_labels = True
 
     def __init__(self, config: ProviderConfig) -> None:
@@ -130,7 +137,7 @@ class VertexProvider(GeminiProvider):
         if self._credentials is not None:
             problem = await self._credentials.refresh()
         if problem is not None:
-            yield error(ErrorInfo("authentication", problem, provider=self.name))
+            yield error(replace(problem, provider=self.name))
             return
         async for event in super().stream(request, call):
             yield event
@@ -175,18 +182,19 @@ class _Credentials:
         """The access token."""
         return str(self._found.token)
 
-    async def refresh(self) -> str | None:
+    async def refresh(self) -> ErrorInfo | None:
         """Make sure that the token is valid. Returns what is wrong, if it can't be."""
         if self._found is not None and self._found.valid:
             return None
         return await asyncio.to_thread(self._refresh)
 
-    def _refresh(self) -> str | None:
+    def _refresh(self) -> ErrorInfo | None:
         try:
             import google.auth
             from google.auth.transport.requests import Request
         except ImportError:
-            return "vertex needs a package: pip install 'llmstream-core[vertex]'"
+            advice = "vertex needs a package: pip install 'llmstream-core[vertex]'"
+            return ErrorInfo("authentication", advice)
         with self._lock:
             try:
                 if self._found is None:
@@ -194,5 +202,11 @@ class _Credentials:
                 if not self._found.valid:
                     self._found.refresh(Request())
             except Exception as problem:  # noqa: BLE001  # Google's own, and those of its transport
-                return f"Google gave no token ({type(problem).__name__}): run gcloud auth application-default login"
+                name = type(problem).__name__
+                if is_out_of_reach(causes(problem)):
+                    return ErrorInfo(
+                        "connection", f"Google's token server can't be reached ({name})"
+                    )
+                advice = "run gcloud auth application-default login"
+                return ErrorInfo("authentication", f"Google gave no token ({name}): {advice}")
         return None

@@ -34,6 +34,8 @@ BUILT_IN = {
     "vertex": "llmstream.providers.gemini:VertexProvider",
     "local": "llmstream.providers.local:LocalProvider",
     "anthropic-bedrock": "llmstream.providers.clouds:ClaudeAtAmazon",
+    "anthropic-bedrock-mantle": "llmstream.providers.clouds:ClaudeAtMantle",
+    "anthropic-aws": "llmstream.providers.clouds:ClaudePlatformAtAmazon",
     "anthropic-vertex": "llmstream.providers.clouds:ClaudeAtGoogle",
     "anthropic-foundry": "llmstream.providers.clouds:ClaudeAtMicrosoft",
     "openai-bedrock": "llmstream.providers.clouds:OpenAIAtAmazon",
@@ -50,20 +52,13 @@ _OWN_FORMAT = (
     "gemini-interactions",
     "ollama",
 )
-_CLOUDS = {
-    "anthropic-bedrock": ("AWS_REGION",),
-    "anthropic-vertex": ("CLOUD_ML_REGION", "ANTHROPIC_VERTEX_PROJECT_ID"),
-    "anthropic-foundry": ("ANTHROPIC_FOUNDRY_RESOURCE", "ANTHROPIC_FOUNDRY_API_KEY"),
-    "openai-bedrock": ("AWS_REGION",),
-    "openai-azure": ("AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION"),
-}
-"""Clouds that are asked through an SDK's client, and the variables without which none can be made."""
+_CLOUDS = tuple(name for name, path in BUILT_IN.items() if ".clouds:" in path)
+"""Those that are asked through an SDK's client."""
 _BARE = (
     (re.compile(r"(gpt-|o\d|chatgpt-)"), "openai"),
     (re.compile(r"claude-"), "anthropic"),
     (re.compile(r"gemini-"), "gemini"),
 )
-_PROJECT = "GOOGLE_CLOUD_PROJECT"
 _registered: dict[str, Factory] = {}
 
 
@@ -127,7 +122,7 @@ def listing() -> list[Listing]:
     """Every provider, those with a format of their own first, with what the environment lacks for it."""
     return [
         *map(_listed_own, _OWN_FORMAT),
-        _vertex(),
+        _listed_own("vertex"),
         *(
             _listed(
                 vendor.name,
@@ -139,7 +134,7 @@ def listing() -> list[Listing]:
             )
             for vendor in _vendors().values()
         ),
-        *(_cloud(name, variables) for name, variables in _CLOUDS.items()),
+        *map(_listed_own, _CLOUDS),
         # Behind the vendor's row: without a model's name its key means that one.
         _listed_own("mistral-responses"),
         Listing(
@@ -236,6 +231,8 @@ def _load(name: str) -> Any:
 
 def _listed_own(name: str) -> Listing:
     provider = _load(name)
+    if provider.api.needs:
+        return _cloud(name, provider)
     key_needed = provider.api.key_needed
     note = "" if key_needed else "where its server runs"
     return _listed(
@@ -258,18 +255,15 @@ def _listed(
     return Listing(name, default_model, (*key, *also), tuple(missing), not missing, note)
 
 
-def _vertex() -> Listing:
-    """Vertex AI has no key. It is never the default: many machines have a project that isn't for this."""
-    missing = () if os.environ.get(_PROJECT) else (_PROJECT,)
-    model = _load("vertex").default_model
-    return Listing("vertex", model, (), missing, not missing, "needs Google's credentials")
+def _cloud(name: str, provider: Any) -> Listing:
+    """A cloud has credentials of many kinds. Only a key of its own makes it the default."""
+    from llmstream.providers.cloud_needs import missing
 
-
-def _cloud(name: str, variables: tuple[str, ...]) -> Listing:
-    """A cloud has credentials of many kinds, so it is never the default."""
-    missing = tuple(variable for variable in variables if not os.environ.get(variable))
-    note = "with the cloud's credentials"
-    return Listing(name, _load(name).default_model, (), missing, not missing, note)
+    needs = provider.api.needs
+    lacks = missing(needs)
+    is_certain = lacks == missing(needs, certain=True)
+    note = "with the cloud's credentials" if is_certain else "unless the machine has a role for it"
+    return Listing(name, provider.default_model, provider.api.keys, lacks, not lacks, note)
 
 
 def _has_local_model() -> bool:

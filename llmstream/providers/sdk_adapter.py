@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmstream.checks import require
 from llmstream.errors import ConfigurationError
+from llmstream.providers.cloud_needs import Need, listed, missing
 from llmstream.providers.http.error_response import StatusError, read_error
 from llmstream.providers.http.exchange import Response, Trace, traced, traces
 from llmstream.providers.secrets import Secret, SecretHeaders, reveal, secret_headers
@@ -80,16 +81,25 @@ class SDKAdapter:
 class CloudAdapter(SDKAdapter):
     """A client class that finds its cloud's address and credentials in the environment by itself."""
 
-    needs: str = ""
+    needs: tuple[Need, ...] = ()
     """What it must find there."""
+    install: str = ""
+    """The package that it needs beside the SDK."""
 
     def construct(self, options: dict[str, Any]) -> Any:
         """The client. Raises ConfigurationError for what the environment lacks."""
+        given = {"api_key" if name == self.key_name else name for name in options}
+        unmet = missing(self.needs, given, certain=True)
+        require(not unmet, f"{self.advice()}: set {' and '.join(unmet)}", ConfigurationError)
         try:
             return SDKAdapter.construct(self, options)
         except Exception as problem:  # noqa: BLE001  # of any kind: each cloud has its own
-            flaw = f"{self.name}: {problem} It needs {self.needs}"
-            raise ConfigurationError(flaw) from None
+            raise ConfigurationError(f"{problem} {self.advice()}") from None
+
+    def advice(self) -> str:
+        """What its users must have, in one sentence."""
+        install = f" ({self.install})" if self.install else ""
+        return f"{self.name} needs {listed(self.needs)}{install}"
 
 
 class SDKConnection:

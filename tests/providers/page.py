@@ -6,6 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from llmstream.providers import clouds, registry
+from llmstream.providers.api import API
+from llmstream.providers.cloud_needs import listed
 from llmstream.providers.compatible import VENDORS, Vendor
 from llmstream.wire.efforts import COMMON
 from llmstream.wire.fitting.rules import ANY_ID
@@ -109,11 +111,16 @@ def _clouds() -> str:
     rows = [provider for provider in vars(clouds).values() if _is_cloud(provider)]
     named = {path.rpartition(":")[2]: name for name, path in registry.BUILT_IN.items()}
     lines = [
-        f"| `{named[each.__name__]}` | `{each.api.sdk.name}` | {each.api.sdk.needs} | "
-        f"{f'`{each.default_model}`' if each.default_model else 'your deployment'} | {each.__doc__} |\n"
+        f"| `{named[each.__name__]}` | `{each.api.sdk.name}` | {_needs(each.api)} | "
+        f"{f'`{each.default_model}`' if each.default_model else 'yours'} | {each.__doc__.removesuffix('.')} |\n"
         for each in rows
     ]
     return CLOUDS_HEAD + "".join(lines)
+
+
+def _needs(api: API) -> str:
+    install = getattr(api.sdk, "install", "")
+    return listed(api.needs) + (f" (`{install}`)" if install else "")
 
 
 def _is_cloud(value: object) -> bool:

@@ -84,6 +84,7 @@ def test_vertex_wants_a_project(monkeypatch: pytest.MonkeyPatch) -> None:
     client = LLMClient("vertex:gemini-3", api_key=TOKEN)
     assert "https://europe-west4-aiplatform." in client._provider.base_url  # type: ignore[attr-defined]
     assert TOKEN not in repr(client._provider)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/a/file.json")
     (row,) = [each for each in listing() if each.name == "vertex"]
     assert (row.ready, row.variables) == (True, ())
 

@@ -16,6 +16,15 @@ DISCONNECT = {
 
 _CLOUDS = frozenset({"botocore", "boto3", "google", "azure"})
 """Packages that the SDKs ask for credentials."""
+_OUT_OF_REACH = {
+    # google.auth.exceptions; requests' own stand behind it
+    *("TransportError",),
+    # botocore.exceptions
+    *("HTTPClientError", "ConnectionError", "MetadataRetrievalError"),
+    # azure.core.exceptions
+    *("ServiceRequestError", "ServiceResponseError"),
+}
+"""Exceptions of those packages that say that a server of tokens gave no answer; with their subclasses."""
 
 
 def is_connect_timeout(found: list[BaseException]) -> bool:
@@ -49,6 +58,12 @@ def is_without_credentials(found: list[BaseException]) -> bool:
     return any(_package(cause) in _CLOUDS for cause in found)
 
 
+def is_out_of_reach(found: list[BaseException]) -> bool:
+    """Whether a cloud's own library reached no server that gives tokens, or one that is to be asked again."""
+    own = [cause for cause in found if _package(cause) in _CLOUDS]
+    return any(getattr(cause, "retryable", False) is True or _is_one_of(cause) for cause in own)
+
+
 def causes(problem: BaseException) -> list[BaseException]:
     """The exception, and those that it comes from.
 
@@ -77,6 +92,10 @@ def reason(found: list[BaseException]) -> str:
         if text:
             return text.removesuffix(" ^")[:200]
     return type(last).__name__
+
+
+def _is_one_of(cause: BaseException) -> bool:
+    return any(base.__name__ in _OUT_OF_REACH for base in type(cause).__mro__)
 
 
 def _is_parser_error(cause: BaseException) -> bool:
