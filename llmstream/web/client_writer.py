@@ -28,6 +28,7 @@ from llmstream.log import get_logger
 from llmstream.tasks import stop
 from llmstream.web.client_watch import Watch
 from llmstream.web.native_encoders import AbortedError
+from llmstream.web.piece_writer import piece_writer
 
 logger = get_logger("llmstream.web")
 _LONGEST_TURN = 0.0005
@@ -85,6 +86,7 @@ class ClientWriter:
         write_timeout: float | None,
     ) -> None:
         self._send, self._request_id = send, request_id
+        self._write_piece = piece_writer(send)
         self._heartbeat, self._write_timeout = heartbeat, write_timeout
         self._steps: _Steps | None = None
         self._last_sent = time.monotonic()
@@ -114,6 +116,24 @@ class ClientWriter:
             return
         if now - steps.began > _LONGEST_TURN:
             await asyncio.sleep(0)
+
+    def write(self, data: bytes) -> bool:
+        """Send a piece of a body at once, if that is possible without a wait, and the event loop's turn isn't due.
+
+        False: nothing was sent. Raises UnsentError.
+        """
+        steps, now = self._steps, time.monotonic()
+        if self._write_piece is None or steps is None or self._heartbeat_sent is not None:
+            return False
+        if now - steps.began > _LONGEST_TURN:
+            return False
+        try:
+            is_written = self._write_piece(data)
+        except Exception as problem:
+            raise UnsentError from problem
+        if is_written:
+            self._last_sent = now
+        return is_written
 
     def unwatch(self) -> None:
         """Stop watching, and send no more heartbeats: the last event was read, and the application may clean up."""

@@ -28,7 +28,7 @@ from llmstream.web.access import (
 from llmstream.web.errors import RefusedError, log_refusal
 from llmstream.web.limits import Slots
 from llmstream.web.refusals import Refusal, RenderError
-from llmstream.web.request_records import UNREAD, RequestRecords, noting
+from llmstream.web.request_records import UNREAD, NotedSend, RequestRecords
 from llmstream.web.served_request import ServedRequest, note_error, set_current
 from llmstream.web.server_log import REFUSED
 from llmstream.web.wrong_keys import RepeatedRefusal, WrongKeys
@@ -82,7 +82,7 @@ class Gate:
         record = self._records.new(connection, request_id)
         set_current(record)
         problem: BaseException | None = None
-        send = noting(send, record)
+        send = NotedSend(send, record)
         record.begin()
         try:
             await self._answer(record, connection, receive, send)

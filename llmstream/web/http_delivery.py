@@ -68,9 +68,11 @@ class HttpDelivery(Delivery):
         if isinstance(events, Batched):
             async for batch in events.batches:
                 if len(batch) == 1 and self._opened and _is_text(batch[0]):
-                    # Nearly every batch. `_write_batch` would do the same, through three more calls.
+                    # Nearly every batch. `_write_batch` would do the same, through four more calls.
                     data = self._encoder.feed(batch[0])
-                    if data:
+                    if self.client.write(data):
+                        self.count(len(data))
+                    elif data:
                         await self._send_piece(data)
                     continue
                 await self._write_batch(batch)
@@ -158,7 +160,8 @@ class HttpDelivery(Delivery):
     async def _send_piece(self, data: bytes) -> None:
         if not self._opened:
             await self._open()
-        await self.client.send({"type": "http.response.body", "body": data, "more_body": True})
+        if not self.client.write(data):
+            await self.client.send({"type": "http.response.body", "body": data, "more_body": True})
         self.count(len(data))
 
     async def _open(self) -> None:

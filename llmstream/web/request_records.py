@@ -14,6 +14,7 @@ from llmstream.web.access import Access, given_key, own_path, sender
 from llmstream.web.errors import new_request_id
 from llmstream.web.hidden_keys import KeyHider, ShownPath
 from llmstream.web.path_table import PathTable
+from llmstream.web.piece_writer import piece_writer
 from llmstream.web.served_request import RequestObserver, ServedRequest
 
 UNREAD: Final = "llmstream.unread"
@@ -78,15 +79,21 @@ class RequestRecords:
         return path if path in self._plain else self._shown(path, given_key(connection))
 
 
-def noting(send: Send, record: ServedRequest) -> Send:
+class NotedSend:
     """The server's `send`, of which the record is told what leaves first."""
 
-    def note_and_send(message: Message) -> Awaitable[None]:
+    __slots__ = ("_record", "_send", "write_piece")
+
+    def __init__(self, send: Send, record: ServedRequest) -> None:
+        self._send, self._record = send, record
+        self.write_piece = piece_writer(send)  # behind a head, so there is nothing to note
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        """Send a message."""
+        record = self._record
         if record.status is None or record.error is not None:
             record.note_head(message)
-        return send(message)
-
-    return note_and_send
+        return self._send(message)
 
 
 class RecordedCORS(CORSMiddleware):
@@ -114,7 +121,7 @@ class RecordedCORS(CORSMiddleware):
         record = self._records.new(connection, self._records.request_id(connection))
         record.begin()
         try:
-            await super().__call__(scope, receive, noting(send, record))
+            await super().__call__(scope, receive, NotedSend(send, record))
         finally:
             record.end()
 

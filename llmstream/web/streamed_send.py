@@ -51,22 +51,35 @@ class StreamedSend:
 
     async def send(self, message: Message) -> None:
         """Send a message of the app's, once there is room for it."""
+        body: Any = message.get("body")
+        is_piece = self._is_streamed and type(body) is bytes and message.get("more_body")
+        if is_piece and message["type"] == "http.response.body":
+            if self.write_piece(body):
+                return
+        elif not self._cycle.response_started and self._write_head(message):
+            return
+        await self._cycle.send(message)
+
+    def write_piece(self, data: bytes) -> bool:
+        """Send a piece of the body, if there is room for it. False: nothing was sent."""
         cycle = self._cycle
-        is_open = not (cycle.flow.write_paused or cycle.disconnected or cycle.response_complete)
-        if is_open and self._is_streamed:
-            body: Any = message.get("body")
-            is_piece = type(body) is bytes and body and message.get("more_body")
-            if is_piece and message["type"] == "http.response.body":
-                cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
-                return
-        elif is_open and not cycle.response_started:
-            head = self._head(message)
-            if head is not None:
-                cycle.response_started = cycle.chunked_encoding = self._is_streamed = True
-                cycle.waiting_for_100_continue = False
-                cycle.transport.write(head)
-                return
-        await cycle.send(message)
+        is_closed = cycle.disconnected or cycle.response_complete
+        if is_closed or cycle.flow.write_paused or not self._is_streamed or not data:
+            return False
+        cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
+
+    def _write_head(self, message: Message) -> bool:
+        """Send the head of a usual streamed answer. False: it is another, or there is no room."""
+        cycle = self._cycle
+        is_open = not (cycle.flow.write_paused or cycle.disconnected)
+        head = self._head(message) if is_open else None
+        if head is None:
+            return False
+        cycle.response_started = cycle.chunked_encoding = self._is_streamed = True
+        cycle.waiting_for_100_continue = False
+        cycle.transport.write(head)
+        return True
 
     def _head(self, message: Message) -> bytes | None:
         """The head as it is sent; None: it isn't one of a usual streamed answer."""

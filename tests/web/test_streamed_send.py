@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from llmstream.events.types import EventType, Start, StreamEvent, text_delta
+from llmstream.web import EventStreamResponse
+from llmstream.web.piece_writer import piece_writer
 from llmstream.web.protocol_httptools import _IS_KNOWN_CYCLE, BoundedHttptools
 from tests.web.serving import serving
 
@@ -102,3 +106,49 @@ async def test_answers_on_one_connection_follow_each_other() -> None:
         data = await heard(port, request * 2 + last)
     assert data.count(b"3\r\none\r\n11170\r\nxxx") == 3
     assert data.count(b"xxx\r\n0\r\n\r\n") == 3
+
+
+async def words(scope: Any, receive: Any, send: Any) -> None:
+    """An answer of several pieces, as the web layer sends it."""
+
+    async def events() -> AsyncIterator[StreamEvent]:
+        yield StreamEvent(EventType.MESSAGE_START, start=Start())
+        for word in ("One, ", "two, ", "three."):
+            await asyncio.sleep(0)
+            yield text_delta(word)
+        yield StreamEvent(EventType.MESSAGE_COMPLETE)
+
+    await EventStreamResponse(events())(scope, receive, send)
+
+
+class Watching:
+    """A middleware of the user's, which sees what leaves."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def watch(message: dict[str, Any]) -> None:
+            self.seen.append(message)
+            await send(message)
+
+        await words(scope, receive, watch)
+
+
+async def test_pieces_go_past_send_unless_somebody_stands_between() -> None:
+    heads: list[Any] = []
+
+    async def plain(scope: Any, receive: Any, send: Any) -> None:
+        heads.append(piece_writer(send))
+        await words(scope, receive, send)
+
+    watching, found = Watching(), []
+    for each in (plain, watching):
+        async with serving(each, http=BoundedHttptools) as port, asyncio.timeout(20):
+            data = await heard(port, REQUESTS["GET"])
+            found.append(re.sub(rb"[0-9a-f]{16}", b"id", data))
+    assert found[0] == found[1]
+    assert found[0].count(b"text_delta") == 2 * 3  # each event's name and its type
+    assert heads[0] is not None
+    sent = b"".join(message.get("body", b"") for message in watching.seen)
+    assert sent.count(b"text_delta") == 2 * 3
