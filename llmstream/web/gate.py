@@ -123,19 +123,16 @@ class Gate:
                 # The app turns its own RefusedErrors into responses.
                 if endpoint is None:
                     await self._app(scope, receive, send)
-                else:
-                    await self._ask(endpoint, cast("Request", connection), receive, send)
+                    return
+                # Here, because each piece of the answer goes through all that waits for it.
+                request = cast("Request", connection)
+                try:
+                    response = await endpoint(request)
+                except FORESEEN as problem:
+                    response = await self._respond(request, problem)
+                await response(scope, receive, send)
         except RefusedError as problem:
             await self._refuse(problem, scope, receive, send)
-
-    async def _ask(
-        self, endpoint: Endpoint, request: Request, receive: Receive, send: Send
-    ) -> None:
-        try:
-            response = await endpoint(request)
-        except FORESEEN as problem:
-            response = await self._respond(request, problem)
-        await response(request.scope, receive, send)
 
     async def _identify(self, connection: HTTPConnection) -> str:
         """The caller's name. Raises RefusedError for a stranger."""

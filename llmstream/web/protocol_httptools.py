@@ -24,6 +24,7 @@ MISSING = missing(
     HttpToolsProtocol,
     RequestResponseCycle,
     "app",
+    "expect_100_continue",
     "parser",
     "pipeline",
     "_should_upgrade",
@@ -90,8 +91,13 @@ class BoundedHttptools(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bou
         if self._headers > self.bounds.headers:
             self._flaw = 431
             raise _OverBoundError
-        if not self._reading_body:
-            HttpToolsProtocol.on_header(self, name, value)  # for each header `super()` would count
+        if self._reading_body:
+            return
+        # As uvicorn does it, without a further call for each header.
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The app's turn, but for a WebSocket's, which begins when its request has ended."""

@@ -15,9 +15,7 @@ MEMBERS = {f"{modality}_tokens": modality for modality in MODALITIES}
 
 def read_members(details: Mapping[str, Any]) -> dict[str, int]:
     """The tokens of each modality that has some, from OpenAI's details of a usage."""
-    # Nearly always there are none; to ask for each would be felt in a short answer.
-    names = () if MEMBERS.keys().isdisjoint(details) else MEMBERS
-    found = {MEMBERS[name]: as_count(details.get(name)) for name in names}
+    found = {MEMBERS[name]: as_count(count) for name, count in details.items() if name in MEMBERS}
     return {modality: count for modality, count in found.items() if count}
 
 

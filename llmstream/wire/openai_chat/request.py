@@ -143,16 +143,18 @@ _KNOWN = frozenset(
         "stream_options",
     }
 )
-_SAME_NAME = (
-    *_PLAIN,
-    "tools",
-    "tool_choice",
-    "response_format",
-    "stop",
-    "seed",
-    "reasoning_effort",
-    "service_tier",
-    "metadata",
+_SAME_NAME = frozenset(
+    {
+        *_PLAIN,
+        "tools",
+        "tool_choice",
+        "response_format",
+        "stop",
+        "seed",
+        "reasoning_effort",
+        "service_tier",
+        "metadata",
+    }
 )
 """Options whose name and shape are those of `build_request`."""
 _LONGEST_USER = 128
@@ -404,7 +406,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     request = build_request(
         body.get("messages"),
         model,
-        **{name: body[name] for name in _SAME_NAME if name in body},
+        **{name: value for name, value in body.items() if name in _SAME_NAME},
         max_tokens=body.get("max_tokens") if limit is None else limit,
     )
     rest = rest_of(body, _KNOWN)
