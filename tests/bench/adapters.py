@@ -152,11 +152,12 @@ OURS = {
     "openai-responses": "openai-responses",
     "anthropic": "anthropic-messages",
     "gemini": "gemini-generate",
+    "gemini-interactions": "gemini-interactions",
     "bedrock": "bedrock-converse",
     "ollama": "ollama-native",
     "cohere": "cohere-v2",
 }
-NATIVE = ("gemini", "bedrock", "ollama", "cohere")
+NATIVE = ("gemini", "gemini-interactions", "bedrock", "ollama", "cohere")
 """Providers that are counted alone: nobody else's client is timed beside them."""
 
 

@@ -35,6 +35,7 @@ DEFAULT = [
     "llmstream-anthropic-httpx2",
     "anthropic",
     "llmstream-gemini-httpx2",
+    "llmstream-gemini-interactions-httpx2",
     "llmstream-bedrock-httpx2",
     "llmstream-ollama-httpx2",
     "llmstream-cohere-httpx2",

@@ -11,6 +11,7 @@ from llmstream.wire.framing.event_stream import EventStream
 _STREAM = EventStream()
 PATHS = {
     "gemini-generate": ":streamGenerateContent",
+    "gemini-interactions": "/interactions",
     "bedrock-converse": "/converse-stream",
     "ollama-native": "/api/chat",
     "cohere-v2": "/v2/chat",
@@ -42,6 +43,28 @@ def _gemini(texts: list[str]) -> list[bytes]:
 
     told = [frame(text, place) for place, text in enumerate(texts, 1)]
     return [*told, frame("", len(texts), finishReason="STOP")]
+
+
+def _interactions(texts: list[str]) -> list[bytes]:
+    def event(kind: str, **said: Any) -> bytes:
+        return (
+            f"event: {kind}\n".encode() + b"data: " + _json({**said, "event_type": kind}) + b"\n\n"
+        )
+
+    head = {
+        "id": "v1_ChdGUVFJYXBXVUdLVEF4TjhQ",
+        "object": "interaction",
+        "model": "gemini-3.8-flash",
+    }
+    usage = {"total_input_tokens": 16, "total_output_tokens": len(texts)}
+    return [
+        event("interaction.created", interaction={**head, "status": "in_progress"}),
+        event("step.start", index=0, step={"type": "model_output"}),
+        *(event("step.delta", index=0, delta={"text": text, "type": "text"}) for text in texts),
+        event("step.stop", index=0),
+        event("interaction.completed", interaction={**head, "status": "completed", "usage": usage}),
+        b"event: done\ndata: [DONE]\n\n",
+    ]
 
 
 def _converse(texts: list[str]) -> list[bytes]:
@@ -99,6 +122,7 @@ def _cohere(texts: list[str]) -> list[bytes]:
 
 FRAMES: dict[str, Callable[[list[str]], list[bytes]]] = {
     "gemini-generate": _gemini,
+    "gemini-interactions": _interactions,
     "bedrock-converse": _converse,
     "ollama-native": _ollama,
     "cohere-v2": _cohere,
