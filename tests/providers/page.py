@@ -71,6 +71,46 @@ BEDROCK = {
     ),
 }
 """What people want to know of Amazon Bedrock."""
+INTERACTIONS_HEAD = """
+## Google's Interactions
+
+`"gemini-interactions:model"` asks Google's Interactions API (`/v1beta/interactions`); `gemini:` asks generateContent.
+Options go as `provider_options={"gemini-interactions": {…}}`.
+
+| | |
+|---|---|
+"""
+INTERACTIONS = {
+    "key, address": (
+        "`GEMINI_API_KEY` or `GOOGLE_API_KEY`; `GOOGLE_GEMINI_BASE_URL`, or `base_url=`"
+    ),
+    "histories": (
+        "go out whole, and nothing is kept there (`store: false`). With `store: true` the "
+        "answer's `message.id` can be the next request's `previous_interaction_id`; then send "
+        "the new messages alone"
+    ),
+    "thoughts": (
+        "come as reasoning with `reasoning_effort`; a signature goes back where it stood, also "
+        "that of a thought without words"
+    ),
+    "tools": (
+        'functions, and Google\'s own: `{"type": "google_search"}`. What they did and found '
+        "comes as a call and a result of the provider, and goes back"
+    ),
+    "`requires_action`": "finish reason `tool_calls`",
+    "`requires_continuation`": (
+        "finish reason `pause`: send the message back, and the same request goes on by its token. "
+        "`run_tools` and servers go on by themselves"
+    ),
+    "agents": '`{"agent": "…"}` takes the model\'s place; `{"background": true}` keeps it there',
+    "a cut stream": (
+        "where its events had ids, a STATUS of the kind `resumable` comes before the ERROR: its "
+        "`data` has `interaction_id` and `event_id`, after which Google streams it again "
+        "(`GET …/interactions/{id}?stream=true&last_event_id=…`)"
+    ),
+    "at Vertex AI": "not asked here: `vertex:` is generateContent",
+}
+"""What people want to know of Google's Interactions."""
 CLOUDS_HEAD = """
 ## Claude and OpenAI's models in clouds
 
@@ -100,11 +140,16 @@ USUAL = {
 def render() -> str:
     """The page."""
     vendors = "".join(_line(vendor) for vendor in VENDORS.values())
-    return HEAD + vendors + _bedrock() + _clouds()
+    return HEAD + vendors + _bedrock() + _interactions() + _clouds()
 
 
 def _bedrock() -> str:
     return BEDROCK_HEAD + "".join(f"| {about} | {told} |\n" for about, told in BEDROCK.items())
+
+
+def _interactions() -> str:
+    rows = (f"| {about} | {told} |\n" for about, told in INTERACTIONS.items())
+    return INTERACTIONS_HEAD + "".join(rows)
 
 
 def _clouds() -> str:

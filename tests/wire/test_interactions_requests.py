@@ -35,6 +35,7 @@ from llmstream.messages import (
     ToolResult,
     Usage,
 )
+from llmstream.providers.timeouts import Timeouts
 from llmstream.tools import run_tools
 from llmstream.wire.formats import find_format
 from llmstream.wire.gemini_interactions.encode import InteractionsEncoder
@@ -367,6 +368,40 @@ async def test_a_pause_goes_on_by_itself_where_tools_run() -> None:
     assert "".join(event.text for event in events) == "Half done."
     assert [request.body.get("continuation_token") for request in server.requests] == [None, "tok"]
     assert server.requests[0].body["input"] == server.requests[1].body["input"]
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["cut", "silent"])
+async def test_a_stored_answer_that_is_cut_can_be_resumed(*, silent: bool) -> None:
+    """Whether the server is gone or says nothing more: the program hears after which event to go on."""
+    begun = {"event_type": "step.start", "index": 0, "step": {"type": "model_output"}}
+    said = {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "Half"}}
+    head = {"event_type": "interaction.created", "interaction": {"id": "v1_x", "model": "m"}}
+    frames = [{**each, "event_id": f"e{number}"} for number, each in enumerate((head, begun, said))]
+    told = b"".join(b"data: %s\n\n" % json.dumps(frame).encode() for frame in frames)
+
+    async def cut(_: Any, reply: Reply) -> None:
+        await reply.head()
+        await reply.send(told)
+        if silent:
+            await reply.client_left()
+        else:
+            reply.writer.close()
+
+    limits = Timeouts(idle=0.2) if silent else Timeouts()
+    async with (
+        Loopback(cut) as server,
+        LLMClient(
+            f"{FORMAT}:m", api_key="k", base_url=server.url(FORMAT), timeouts=limits
+        ) as client,
+    ):
+        events = [event async for event in client.chat_completion([USER])]
+    assert events[-1].error_info is not None
+    assert events[-1].error_info.kind == ("timeout" if silent else "truncated")
+    (status,) = [event.status for event in events if event.status is not None]
+    assert (status.kind, status.data) == (
+        "resumable",
+        {"format": FORMAT, "interaction_id": "v1_x", "event_id": "e2"},
+    )
 
 
 @pytest.mark.parametrize(
