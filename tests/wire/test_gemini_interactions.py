@@ -382,11 +382,34 @@ def test_places_of_sources_are_characters_though_google_counts_bytes() -> None:
     made = events[-1].message
     assert made is not None
     assert [(each.title, each.url, each.id, each.start, each.end) for each in made.sources] == [
-        ("A", "https://a.example", None, 8, 11),
         ("d.pdf", "https://d.example", None, None, None),
+        ("A", "https://a.example", None, 8, 11),
         ("P", None, "p", 8, 42),
     ]
-    assert made.sources[0].provider_data == {"format": FORMAT, "citation": place}
+    assert made.sources[1].provider_data == {"format": FORMAT, "citation": place}
+
+
+@given(st.lists(strategies.some, min_size=1, max_size=4), st.data())
+def test_any_place_in_bytes_is_one_in_characters(texts: list[str], data: Any) -> None:
+    """However the text streamed, behind other text or not, in short pieces or beyond one block."""
+    texts = [each * data.draw(st.sampled_from([1, 700])) for each in texts]
+    whole = "".join(texts)
+    start_at = data.draw(st.integers(0, len(whole)))
+    end_at = data.draw(st.integers(start_at, len(whole)))
+    before = data.draw(st.sampled_from(["", "Vor. "]))
+    place = {
+        "type": "url_citation",
+        "url": "https://a.example",
+        "start_index": len(whole[:start_at].encode()),
+        "end_index": len(whole[:end_at].encode()),
+    }
+    told = [*(text(0, before) if before else []), start(1, "model_output")]
+    told += [delta(1, "text", text=each) for each in texts]
+    told.insert(len(told) - 1, delta(1, "text_annotation_delta", annotations=[place]))
+    last = decode(sse(*told, end()))[-1]
+    assert last.message is not None
+    (source,) = last.message.sources
+    assert (source.start, source.end) == (len(before) + start_at, len(before) + end_at)
 
 
 def test_pictures_and_sound_are_files() -> None:

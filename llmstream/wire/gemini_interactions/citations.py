@@ -6,13 +6,13 @@ with; those of a Source are characters of the whole answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmstream.checks import as_text
 from llmstream.messages import Source
 from llmstream.provider_data import own_notes
-from llmstream.wire.byte_places import bytes_of, characters_in
+from llmstream.wire.byte_places import bytes_of
 from llmstream.wire.gemini_interactions.steps import FORMAT
 from llmstream.wire.json_fields import as_count, first_text, present
 
@@ -27,8 +27,8 @@ def end_of(annotation: Mapping[str, Any]) -> int:
     return as_count(annotation.get(END)) or 0
 
 
-def parse_citation(annotation: Mapping[str, Any], text: str, before: int) -> Source:
-    """What an annotation cites. `text` is what it stands with; `before`: characters of the answer before that."""
+def parse_citation(annotation: Mapping[str, Any], place_of: Callable[[int], int]) -> Source:
+    """What an annotation cites. `place_of` says where in the answer's text a byte of its step's text is."""
     last = as_count(annotation.get(END))
     first = as_count(annotation.get(START)) or 0
     return Source(
@@ -36,14 +36,14 @@ def parse_citation(annotation: Mapping[str, Any], text: str, before: int) -> Sou
         title=first_text(annotation, _TITLES),
         url=first_text(annotation, _URLS),
         excerpt=as_text(annotation.get("source")),
-        start=None if last is None else before + characters_in(text, first),
-        end=None if last is None else before + characters_in(text, last),
+        start=None if last is None else place_of(first),
+        end=None if last is None else place_of(last),
         provider_data={"format": FORMAT, "citation": dict(annotation)},
     )
 
 
 def render_citation(source: Source, text: str, before: int) -> dict[str, Any]:
-    """A Source as an annotation of a text. `text` and `before` as in `parse_citation`."""
+    """A Source as an annotation of the text of a step. `before`: characters of the answer before that."""
     own: Mapping[str, Any] = own_notes(source.provider_data, FORMAT).get("citation") or {}
     said = {name: value for name, value in own.items() if name not in (START, END)}
     return {**(said or _said(source)), **_place(source, text, before)}

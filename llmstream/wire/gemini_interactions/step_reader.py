@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeAlias
 
 from llmstream.checks import as_object, as_text
@@ -221,10 +221,10 @@ class StepReader(ToolSteps):
         given = objects_in(delta.get("annotations"))
         self._cite(step, step.annotate(given))
 
-    def _cite(self, step: OpenStep, annotations: list[Mapping[str, Any]]) -> None:
+    def _cite(self, step: OpenStep, annotations: Iterable[Mapping[str, Any]]) -> None:
         for annotation in annotations:
             if annotation.get("type") not in members.NO_SOURCES:
-                self._source(parse_citation(annotation, step.record.text, step.before))
+                self._source(parse_citation(annotation, step.place_of))
 
     def _parse_media(self, step: OpenStep, delta: dict[str, Any]) -> None:
         """A file. Sound comes in pieces, each of which is base64 by itself."""
