@@ -155,7 +155,7 @@ class _Frames(MessagesEncoder):
     def _frames(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         return self.frames(event)
 
-    def _opaque(self, data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _opaque(self, data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Seal what another format's provider wants back: clients keep a signature as it is."""
         if "phase" in data or data["format"] == FORMAT:
             return super()._opaque(data)

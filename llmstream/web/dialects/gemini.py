@@ -196,7 +196,7 @@ class _Chunks(GenerateEncoder):
     def _begin(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         return super()._begin(amended(event, start=self._named))
 
-    def _opaque(self, data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _opaque(self, data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if data["format"] == FORMAT or not BESIDE_REASONING.isdisjoint(data):
             return super()._opaque(data)
         sealed = b64encode(seal(data).encode()).decode()

@@ -16,7 +16,6 @@ from llmstream.events.types import (
     ReasoningDelta,
     RefusalDelta,
     Start,
-    Status,
     StreamEvent,
     TextDelta,
     ToolCallDelta,
@@ -32,9 +31,10 @@ from llmstream.messages import (
 from llmstream.provider_data import own_data, own_notes
 from llmstream.wire.anthropic_messages.blocks import FORMAT
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
+from llmstream.wire.event_encoder import Writer, sayable_failure
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
+from llmstream.wire.opaque_encoder import OpaqueEncoder
 from llmstream.wire.outbound import json_bytes
 from llmstream.wire.usage_counts import without_cached
 
@@ -61,12 +61,13 @@ _ERRORS = {
 _Frames = Iterator[dict[str, Any]]
 
 
-class MessagesEncoder(EventEncoder):
+class MessagesEncoder(OpaqueEncoder):
     """One per answer; `feed` gives the bytes of each event."""
 
+    format = FORMAT
+
     def __init__(self) -> None:
-        self._started = False
-        self._early: list[dict[str, Any]] = []  # opaque data that came before MESSAGE_START
+        super().__init__()
         self._next = 0
         self._prose: tuple[str, int] | None = None  # the open text or thinking block
         self._calls: dict[int, int] = {}  # open tool blocks by the call's index
@@ -120,19 +121,11 @@ class MessagesEncoder(EventEncoder):
         yield from self._ensure("text")
         yield self._delta(type="citations_delta", citation=_render_citation(source))
 
-    def _status(self, status: Status) -> _Frames:
-        if status.kind == "opaque" and status.data is not None:
-            yield from self._opaque(status.data)
+    def _end_text(self) -> _Frames:
+        yield from self._close_prose()
 
-    def _opaque(self, data: dict[str, Any]) -> _Frames:
-        if "phase" in data:
-            yield from self._close_prose()  # another text begins, whichever format says so
-            return
-        if data["format"] != FORMAT or "call" in data:
-            return
-        if not self._started:
-            self._early.append(data)
-        elif "item" in data:
+    def _kept(self, data: Mapping[str, Any]) -> _Frames:
+        if "item" in data:
             yield from self._whole(data["item"])
         else:
             yield from self._ensure("thinking")
@@ -216,9 +209,7 @@ class MessagesEncoder(EventEncoder):
             "type": "message_start",
             "message": {**message, "stop_sequence": None, "usage": usage},
         }
-        for data in self._early:
-            yield from self._opaque(data)
-        self._early.clear()
+        yield from self._tell_early()
 
     def _complete(self, event: StreamEvent) -> _Frames:
         if not self._started:
@@ -251,7 +242,7 @@ class MessagesEncoder(EventEncoder):
         EventType.TOOL_CALL: _call,
         EventType.TOOL_RESULT: _result,
         EventType.SOURCE: _source,
-        EventType.STATUS: _status,
+        EventType.STATUS: OpaqueEncoder.write_status,
         EventType.MESSAGE_START: _begin,
         EventType.MESSAGE_COMPLETE: _complete,
         EventType.ERROR: _error,

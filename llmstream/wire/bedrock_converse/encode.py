@@ -16,7 +16,6 @@ from llmstream.events.types import (
     EventType,
     ReasoningDelta,
     RefusalDelta,
-    Status,
     StreamEvent,
     TextDelta,
     ToolCallDelta,
@@ -28,10 +27,11 @@ from llmstream.wire.bedrock_converse.files import image_block
 from llmstream.wire.bedrock_converse.members import DETAILS, FIELDS
 from llmstream.wire.bedrock_converse.usage import render_usage
 from llmstream.wire.error_kinds import classify
-from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
+from llmstream.wire.event_encoder import Writer, sayable_failure
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.framing.event_stream import EventStream
 from llmstream.wire.json_fields import present
+from llmstream.wire.opaque_encoder import OpaqueEncoder
 from llmstream.wire.outbound import encode_json
 
 _FRAMING = EventStream()
@@ -70,12 +70,13 @@ class _Event(NamedTuple):
 _Events = Iterator[_Event]
 
 
-class ConverseEncoder(EventEncoder):
+class ConverseEncoder(OpaqueEncoder):
     """One per answer; `feed` gives the bytes of each event."""
 
+    format = FORMAT
+
     def __init__(self) -> None:
-        self._started = False
-        self._early: list[dict[str, Any]] = []  # opaque data that came before MESSAGE_START
+        super().__init__()
         self._next = 0
         self._prose: tuple[str, int] | None = None  # the open block of text or reasoning
         self._calls: dict[int, int] = {}  # open blocks of calls by the call's index
@@ -127,19 +128,10 @@ class ConverseEncoder(EventEncoder):
             source = {"source": block["source"]}
             yield from self._whole("image", {"format": block["format"]}, source)
 
-    def _status(self, status: Status) -> _Events:
-        if status.kind == "opaque" and status.data is not None:
-            yield from self._opaque(status.data)
+    def _end_text(self) -> _Events:
+        yield from self._close_prose()
 
-    def _opaque(self, data: dict[str, Any]) -> _Events:
-        if "phase" in data:
-            yield from self._close_prose()  # another text begins, whichever format says so
-            return
-        if data["format"] != FORMAT or "call" in data:
-            return
-        if not self._started:
-            self._early.append(data)
-            return
+    def _kept(self, data: Mapping[str, Any]) -> _Events:
         said = data["item"].get("reasoningContent") if "item" in data else _signed(data)
         if said is not None:
             if "item" in data:
@@ -184,9 +176,7 @@ class ConverseEncoder(EventEncoder):
     def _begin(self, event: StreamEvent) -> _Events:
         self._started = True
         yield _Event("messageStart", {"role": "assistant"})
-        for data in self._early:
-            yield from self._opaque(data)
-        self._early.clear()
+        yield from self._tell_early()
 
     def _complete(self, event: StreamEvent) -> _Events:
         if not self._started:
@@ -214,7 +204,7 @@ class ConverseEncoder(EventEncoder):
         EventType.TOOL_RESULT: _result,
         EventType.SOURCE: _source,
         EventType.FILE: _file,
-        EventType.STATUS: _status,
+        EventType.STATUS: OpaqueEncoder.write_status,
         EventType.MESSAGE_START: _begin,
         EventType.MESSAGE_COMPLETE: _complete,
         EventType.ERROR: _error,

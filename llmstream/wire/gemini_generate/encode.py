@@ -18,13 +18,12 @@ from llmstream.events.types import (
     ReasoningDelta,
     RefusalDelta,
     Start,
-    Status,
     StreamEvent,
     TextDelta,
 )
 from llmstream.messages import File, FinishReason, Source, ToolCall, ToolResult, parse_arguments
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
+from llmstream.wire.event_encoder import Writer, sayable_failure
 from llmstream.wire.finish_words import read_finish_word, render_finish_word
 from llmstream.wire.gemini_generate.decode import CONTINUATION
 from llmstream.wire.gemini_generate.partial_args import split_arguments
@@ -39,6 +38,7 @@ from llmstream.wire.gemini_generate.parts import (
 from llmstream.wire.gemini_generate.sources import render_source
 from llmstream.wire.gemini_generate.usage import render_usage
 from llmstream.wire.json_fields import present
+from llmstream.wire.opaque_encoder import OpaqueEncoder
 from llmstream.wire.outbound import encode_json
 
 _REASONS = {
@@ -69,13 +69,15 @@ _DETAIL = "type.googleapis.com/google.rpc.ErrorInfo"
 _Chunks = Iterator[dict[str, Any]]
 
 
-class GenerateEncoder(EventEncoder):
+class GenerateEncoder(OpaqueEncoder):
     """One per answer; `feed` gives the bytes of each event."""
 
+    format = FORMAT
+    _placeless = frozenset({"call", "span"})
+
     def __init__(self) -> None:
+        super().__init__()
         self._head: dict[str, Any] = {}
-        self._started = False
-        self._early: list[dict[str, Any]] = []  # opaque data that came before MESSAGE_START
         self._prose: list[str] = []  # all text, for the places of sources
         self._thinks = False  # the last part was reasoning
         self._continuation: str | None = None
@@ -100,16 +102,7 @@ class GenerateEncoder(EventEncoder):
             media = render_media(file.data, file.url, file.media_type, file.name)
             yield self._part({**media, **own_beside(file.provider_data)})
 
-    def _status(self, status: Status) -> _Chunks:
-        if status.kind == "opaque" and status.data is not None:
-            yield from self._opaque(status.data)
-
-    def _opaque(self, data: dict[str, Any]) -> _Chunks:
-        if data["format"] != FORMAT or "call" in data or "span" in data:
-            return
-        if not self._started:
-            self._early.append(data)
-            return
+    def _kept(self, data: Mapping[str, Any]) -> _Chunks:
         item = data.get("item")
         if item is None:
             thought = {"thought": True} if self._thinks else {}
@@ -147,9 +140,7 @@ class GenerateEncoder(EventEncoder):
         start = event.start or Start()
         self._head = present(modelVersion=start.model, responseId=start.id)
         yield self._part({"text": ""})
-        for data in self._early:
-            yield from self._opaque(data)
-        self._early.clear()
+        yield from self._tell_early()
 
     def _complete(self, event: StreamEvent) -> _Chunks:
         if not self._started:
@@ -192,7 +183,7 @@ class GenerateEncoder(EventEncoder):
         EventType.TOOL_RESULT: _result,
         EventType.SOURCE: _source,
         EventType.FILE: _file,
-        EventType.STATUS: _status,
+        EventType.STATUS: OpaqueEncoder.write_status,
         EventType.MESSAGE_START: _begin,
         EventType.MESSAGE_COMPLETE: _complete,
         EventType.ERROR: _error,

@@ -17,7 +17,6 @@ from llmstream.events.types import (
     ReasoningDelta,
     RefusalDelta,
     Start,
-    Status,
     StreamEvent,
     TextDelta,
     ToolCallDelta,
@@ -25,7 +24,7 @@ from llmstream.events.types import (
 from llmstream.messages import File, FinishReason, Source, ToolCall, ToolResult
 from llmstream.provider_data import own_notes
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.event_encoder import EventEncoder, Writer, ending_word, sayable_failure
+from llmstream.wire.event_encoder import Writer, ending_word, sayable_failure
 from llmstream.wire.gemini_interactions.citations import render_citation
 from llmstream.wire.gemini_interactions.steps import (
     CALL,
@@ -36,6 +35,7 @@ from llmstream.wire.gemini_interactions.steps import (
 )
 from llmstream.wire.gemini_interactions.usage import render_usage
 from llmstream.wire.json_fields import present
+from llmstream.wire.opaque_encoder import OpaqueEncoder
 from llmstream.wire.outbound import encode_json
 
 _STATUSES = {
@@ -71,13 +71,15 @@ class _ToldText(NamedTuple):
     chunks: list[str]
 
 
-class InteractionsEncoder(EventEncoder):
+class InteractionsEncoder(OpaqueEncoder):
     """One per answer; `feed` gives the bytes of each event."""
 
+    format = FORMAT
+    _placeless = frozenset({"call", "span"})
+
     def __init__(self) -> None:
+        super().__init__()
         self._head: dict[str, Any] = {}
-        self._started = False
-        self._early: list[dict[str, Any]] = []  # opaque data that came before MESSAGE_START
         self._next = 0  # the index of the next step
         self._open: str | None = None  # the type of the step that goes on, which is the last one
         self._texts: list[_ToldText] = []
@@ -157,16 +159,7 @@ class InteractionsEncoder(EventEncoder):
         if content["type"] == "audio":
             yield from self._close()
 
-    def _status(self, status: Status) -> _Frames:
-        if status.kind == "opaque" and status.data is not None:
-            yield from self._opaque(status.data)
-
-    def _opaque(self, data: dict[str, Any]) -> _Frames:
-        if data["format"] != FORMAT or "call" in data or "span" in data:
-            return
-        if not self._started:
-            self._early.append(data)
-            return
+    def _kept(self, data: Mapping[str, Any]) -> _Frames:
         item = data.get("item")
         if item is None:
             yield from self._ensure("thought")
@@ -214,9 +207,7 @@ class InteractionsEncoder(EventEncoder):
         head = {"id": start.id or "", "object": "interaction"}
         self._head = {**head, **present(model=start.model)}
         yield self._interaction("created", "in_progress")
-        for data in self._early:
-            yield from self._opaque(data)
-        self._early.clear()
+        yield from self._tell_early()
 
     def _interaction(self, happened: str, status: str, **more: Any) -> dict[str, Any]:
         interaction = {**self._head, "status": status, **present(**more)}
@@ -249,7 +240,7 @@ class InteractionsEncoder(EventEncoder):
         EventType.TOOL_RESULT: _result,
         EventType.SOURCE: _source,
         EventType.FILE: _file,
-        EventType.STATUS: _status,
+        EventType.STATUS: OpaqueEncoder.write_status,
         EventType.MESSAGE_START: _begin,
         EventType.MESSAGE_COMPLETE: _end,
         EventType.ERROR: _error,
