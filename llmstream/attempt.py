@@ -161,8 +161,10 @@ class Attempt:
                 "the provider %s raised while it was closed", self._provider.name, exc_info=True
             )
         finally:
+            if not self.is_over:
+                self.usage = self._guard.leave()
             if self._observed is not None:
-                self._observed.end(None, self._guard.leave())
+                self._observed.end(None, self.usage)
             if self._watchdog is not None:
                 self._watchdog.stop()
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from random import Random
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from llmstream.admission import Admission
 from llmstream.attempt import Announcement, Attempt
@@ -27,6 +27,7 @@ from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, Status, StreamEvent, error, failure_of
 from llmstream.fallback import DECLINES, cause_of
 from llmstream.limits.protocols import Limiter, QueuePlace
+from llmstream.limits.spend_limit import SPEND_LIMIT
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
 from llmstream.observe import AttemptObservation, Observation
@@ -34,6 +35,9 @@ from llmstream.providers.provider import Call
 from llmstream.providers.watchdog import Watchdog, abortable, closed
 from llmstream.retry import RetryPolicy
 from llmstream.targets import BUDGET_CODE, BUDGET_SPENT, Target, Targets
+
+if TYPE_CHECKING:
+    from llmstream.call_bill import CallBill
 
 logger = get_logger("llmstream.client")
 
@@ -78,6 +82,7 @@ class Attempts:
         rules: Rules,
         *,
         observation: Observation | None = None,
+        bill: CallBill | None = None,
     ) -> None:
         self._targets = Targets(targets, rules.policy, rules.limiter, call, headers=rules.headers)
         self._admission = Admission(self._targets, request, call.clock)
@@ -87,6 +92,7 @@ class Attempts:
         self._guard = guard
         self._rules = rules
         self._observation = observation
+        self._bill = bill
         self._attempt: Attempt | None = None  # the one that runs
         self._number = 1  # of the attempt, at this target
         self._total = 0
@@ -105,8 +111,13 @@ class Attempts:
         Call it when the last step is over. None: the call is over. Raises only for wrong arguments.
         """
         step: Attempt | Announcement | None = None
-        if self._attempt is not None:
-            step = await self._finish(self._attempt)
+        ended = self._attempt
+        if ended is not None:
+            step = await self._finish(ended)
+            if self._bill is not None:
+                self._bill.settle(ended)
+        elif self._bill is not None and self._is_new:
+            await self._bill.check_prices(self._targets.all)
         while step is None and not self._is_over:
             if self._announced is not None:
                 await self._sit_out(self._announced)
@@ -133,6 +144,8 @@ class Attempts:
                 await self._attempt.close()
         finally:
             self._admission.leave()
+            if self._bill is not None:
+                self._bill.settle(self._attempt)
             if self._observation is not None:
                 self._observation.answer(None)
 
@@ -149,10 +162,14 @@ class Attempts:
         if self._admission.place is not None:  # nobody can say yet how long
             self._announced = _UNKNOWN_WAIT
             return None
+        announced = self._reserve_money()
+        if announced is not None:
+            return self._announce(announced)
         self._total += 1
         target, observed = self._targets.current, self._observed()
         self._admission.begin(observed)
-        self._attempt = Attempt(
+        make = Attempt if self._bill is None else self._bill.attempt
+        self._attempt = make(
             target,
             self._request,
             self._call,
@@ -163,6 +180,16 @@ class Attempts:
             streaming=self._rules.streaming,
         )
         return self._attempt
+
+    def _reserve_money(self) -> StreamEvent | None:
+        """The STATUS to announce first, or the ERROR where there isn't enough."""
+        if self._bill is None:
+            return None
+        shown = self._guard.partial() if self._guard.shown else None
+        event = self._bill.reserve(self._targets.current, shown)
+        if event is None or event.type is EventType.STATUS:
+            return event
+        return self._guard.feed(event)[-1]
 
     def _declines(self) -> frozenset[str]:
         """The ends of an answer after which another model is asked, as far as there is one."""
@@ -217,6 +244,8 @@ class Attempts:
         self._is_over = True
         info = self._named(failure_of(failed))
         first, *others = [*self._failed, info]
+        if info.code == SPEND_LIMIT:  # that no money is left is why the others weren't made good
+            first, *others = [info, *self._failed]
         if others:
             told = "; ".join(f"{other.provider}: {other.kind}" for other in others)
             info = replace(first, message=f"{first.message}; then {told}", partial=info.partial)
@@ -328,7 +357,8 @@ class Attempts:
         """The RETRY that goes on from this ERROR; None: it is the end."""
         info = failure_of(failed)
         is_out_of_time = (info.kind, info.code) == ("timeout", "total")
-        if self._is_abandoned or is_out_of_time:
+        is_out_of_money = info.code == SPEND_LIMIT
+        if self._is_abandoned or is_out_of_time or is_out_of_money:
             return None
         paused_at = self._pause(info)
         was_shown = self._was_shown

@@ -34,6 +34,7 @@ from llmstream.client_arguments import (
     check_limiter,
     check_loop,
     check_policies,
+    check_spend_limit,
     check_timeouts,
     checked_options,
     names_of,
@@ -50,6 +51,7 @@ from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
 from llmstream.fallback import DEFAULT_FALLBACK_ON, Fallback, check_fallback_on
 from llmstream.limits.protocols import Limiter
+from llmstream.limits.spend_limit import SpendLimit, limits_of_call
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Message
 from llmstream.middleware import Middleware, MiddlewareRun, check_middleware
@@ -66,6 +68,7 @@ from llmstream.targets import Target
 from llmstream.token_count import count_prompt
 
 if TYPE_CHECKING:
+    from llmstream.call_bill import CallBill
     from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice, Usage
 
 __all__ = ["CallOptions", "LLMClient", "Stream"]
@@ -101,6 +104,7 @@ class LLMClient:
     `on_interrupt` says what happens when an answer is cut after part of it was shown: "error"; "restart", announced by
     RETRY with `discard=True`; or "continue" from where it stopped, as well as it can.
     `limiter` decides when each attempt may be made, such as a `llmstream.limits.LocalLimiter`.
+    `spend_limit` is the most that all calls together may cost, a `llmstream.limits.SpendLimit`.
     `observers` are told what becomes of each call (`llmstream.observe`). `middleware` runs around each call, the first
     of the list outermost (`llmstream.middleware`).
     `strict=True` raises where an option would be dropped. `include_raw=True` puts the provider's frames on the events.
@@ -124,6 +128,7 @@ class LLMClient:
         fallback_on: Collection[str] = DEFAULT_FALLBACK_ON,
         on_interrupt: OnInterrupt = "error",
         limiter: Limiter | None = None,
+        spend_limit: SpendLimit | None = None,
         observers: Sequence[Observer] = (),
         middleware: Sequence[Middleware] = (),
         transport: str | None = None,
@@ -151,6 +156,7 @@ class LLMClient:
         self._timeouts = timeouts.resolved()
         self._on_interrupt: OnInterrupt = on_interrupt
         self._limiter = check_limiter(limiter)
+        self._spend_limit = check_spend_limit(spend_limit)
         self._observers = check_observers(observers)
         self._middleware = check_middleware(middleware)
         self._include_raw = include_raw
@@ -429,7 +435,24 @@ class LLMClient:
             self._limiter,
             call.headers if headers is None else headers,
         )
-        return Attempts(targets, request, call, guard, rules, observation=observation)
+        return Attempts(
+            targets,
+            request,
+            call,
+            guard,
+            rules,
+            observation=observation,
+            bill=self._bill(request),
+        )
+
+    def _bill(self, request: ChatRequest) -> CallBill | None:
+        """The money of a call; None: nobody limits it."""
+        limits = limits_of_call(self._spend_limit)
+        if not limits:
+            return None
+        from llmstream.call_bill import CallBill  # it reads prices, for which others don't pay
+
+        return CallBill(limits, request)
 
     def _run_middleware(self, prepared: _Prepared) -> MiddlewareRun:
         targets, request, call, streaming, observation = prepared

@@ -13,6 +13,7 @@ from llmstream.fallback import Fallback
 from llmstream.limits.limiter_guard import GuardedLimiter
 from llmstream.limits.pauses import UNLIMITED
 from llmstream.limits.protocols import Limiter
+from llmstream.limits.spend_limit import SpendLimit
 from llmstream.options import unknown_argument, unknown_option
 from llmstream.providers.provider import Provider
 from llmstream.providers.secrets import check_headers, hide_headers
@@ -43,6 +44,7 @@ class ClientSettings(TypedDict, total=False):
     fallback_on: Collection[str]
     on_interrupt: OnInterrupt
     limiter: Limiter | None
+    spend_limit: SpendLimit | None
     observers: Sequence[Observer]
     middleware: Sequence[Middleware]
     transport: str | None
@@ -126,6 +128,15 @@ def check_policies(retry: object, timeouts: object, on_interrupt: object) -> Non
         on_interrupt in ON_INTERRUPT,
         f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}",
     )
+
+
+def check_spend_limit(limit: object) -> SpendLimit | None:
+    """The spend limit of a client. Raises TypeError for what isn't one."""
+    problem = (
+        f'spend_limit must be a llmstream.limits.SpendLimit such as SpendLimit("5"), not {limit!r}'
+    )
+    require(limit is None or isinstance(limit, SpendLimit), problem, TypeError)
+    return cast("SpendLimit | None", limit)
 
 
 def check_limiter(limiter: object) -> Limiter:

@@ -75,6 +75,11 @@ class Targets:
                 budget.deposit(key, self._now())
 
     @property
+    def all(self) -> Sequence[Target]:
+        """All of them, in their order."""
+        return self._targets
+
+    @property
     def current(self) -> Target:
         """The target of the current attempt."""
         return self._targets[self.index]

@@ -15,11 +15,11 @@ from llmstream.catalogue import ModelFacts
 PAGE = (Path(__file__).parents[1] / "docs" / "costs.md").read_text("utf-8")
 
 
-async def test_the_program_prints_a_cost(
+async def test_the_programs_print_a_cost_and_hold_a_limit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(catalogue, "_registered", {})
-    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    program = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
     names: dict[str, object] = {"LLMClient": LLMClient}
     exec(f"async def run():\n{textwrap.indent(program, '    ')}", names)  # our own page
     await names["run"]()  # type: ignore[operator]

@@ -42,7 +42,7 @@ EXPORTS = {
         ToolCallDelta
         """,
     "llmstream.fallback": "DEFAULT_FALLBACK_ON Fallback",
-    "llmstream.limits": "Asking Endpoint Limiter LocalLimiter QueuePlace Rate Reservation Time Wait",
+    "llmstream.limits": "Asking Endpoint Limiter LocalLimiter QueuePlace Rate Reservation SpendLimit Time Wait",
     "llmstream.messages": """
         ChatRequest File FinishReason HostedTool ImagePart Message Part ProviderPart ReasoningPart RefusalPart
         ResponseFormat Role Source TextPart Tool ToolCall ToolChoice ToolResult Usage

@@ -18,6 +18,7 @@ from llmstream.limits.protocols import (
     Wait,
 )
 from llmstream.limits.rate import Rate
+from llmstream.limits.spend_limit import SpendLimit
 
 __all__ = [
     "Asking",
@@ -27,6 +28,7 @@ __all__ = [
     "QueuePlace",
     "Rate",
     "Reservation",
+    "SpendLimit",
     "Time",
     "Wait",
 ]
