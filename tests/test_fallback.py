@@ -119,6 +119,7 @@ def cause_in(format: str, play: str) -> str:
     return "content_filter" if play == "filtered prompt" else play
 
 
+WITHOUT_WORDS = {"cohere-v2", "gemini-interactions"}
 IN_THE_CORE = {
     ("openai-chat", "refusal"),
     ("anthropic-messages", "refusal"),
@@ -129,8 +130,8 @@ CASES = [
     pytest.param(format, play, marks=() if (format, play) in IN_THE_CORE else pytest.mark.slow)
     for format in FORMATS
     for play in PLAYS
-    # Cohere has neither word: an answer that it filters is a refused request.
-    if format != "cohere-v2" or play not in ("refusal", "content_filter")
+    # Some have neither word: an answer that they filter is an error.
+    if format not in WITHOUT_WORDS or play not in ("refusal", "content_filter")
 ]
 ENDS = {"refusal": FinishReason.REFUSAL, "content_filter": FinishReason.CONTENT_FILTER}
 
