@@ -52,6 +52,7 @@ class Rules:
     policy: RetryPolicy
     """Of the targets that have none of their own."""
     fallback_on: frozenset[str]
+    """The same."""
     on_interrupt: OnInterrupt
     streaming: bool
     """In batch mode nothing leaves before the end, so every failure may be tried again."""
@@ -193,7 +194,12 @@ class Attempts:
 
     def _declines(self) -> frozenset[str]:
         """The ends of an answer after which another model is asked, as far as there is one."""
-        return self._rules.fallback_on & DECLINES if self._targets.has_next else frozenset()
+        return self._fallback_on & DECLINES if self._targets.has_next else frozenset()
+
+    @property
+    def _fallback_on(self) -> frozenset[str]:
+        own = self._targets.current.fallback_on
+        return self._rules.fallback_on if own is None else own
 
     def _observed(self) -> AttemptObservation | None:
         """The attempt that begins, as it is told to observers; None without any."""
@@ -393,7 +399,7 @@ class Attempts:
         """Whether the caller wants another model for this failure."""
         cause = cause_of(info)
         comes_too_late = cause in DECLINES and self._was_shown
-        is_wanted = cause in self._rules.fallback_on and not comes_too_late
+        is_wanted = cause in self._fallback_on and not comes_too_late
         return is_wanted and self._left() > 0
 
     @property

@@ -27,7 +27,7 @@ BUDGET_CODE = "retry_budget"
 """The code of an error that would have been tried again, where the provider gave it none."""
 
 
-SAME_EVERYWHERE = frozenset({"context_length"})
+SAME_EVERYWHERE = frozenset({"context_length", "content_filter", "invalid_request"})
 """Kinds of errors that a model has with every key and at every address, where another model may not have them."""
 
 
@@ -42,6 +42,8 @@ class Target(NamedTuple):
     """Clocks of its own, in place of the call's."""
     retry: RetryPolicy | None = None
     """A policy of its own, in place of the client's."""
+    fallback_on: frozenset[str] | None = None
+    """The failures of this one after which the next is asked, in place of the client's."""
 
     def shares_headers(self, other: Target) -> bool:
         """Whether the headers that a caller gave for the other one are for this one, too."""

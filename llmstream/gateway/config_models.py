@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from llmstream.checks import is_count
 from llmstream.errors import ConfigurationError
-from llmstream.gateway.config_flaws import describe_type
+from llmstream.fallback import CAUSES
+from llmstream.gateway.config_flaws import describe_type, near_miss
 from llmstream.gateway.config_values import ConfigValues
 from llmstream.gateway.model_pools import ModelPool
 from llmstream.gateway.toml_lines import Path
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
 ABILITIES: Final = ("tools", "images", "files", "schemas")
 """A model's abilities, by the names of `llmstream.router.Candidate`."""
 _ENDPOINT_KEYS = ("key_env", "base_url", "allow_insecure_http")
-MODEL_KEYS: Final = ("model", *_ENDPOINT_KEYS, "fallbacks", "rate", "context", *ABILITIES)
+_FALLBACK_KEYS: Final = ("fallbacks", "fallback_also_on")
+MODEL_KEYS: Final = ("model", *_ENDPOINT_KEYS, *_FALLBACK_KEYS, "rate", "context", *ABILITIES)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 _KEY_ENV = 'the name of an environment variable, such as "OPENAI_API_KEY", or a list of them'
 _BASE_URL = 'an address such as "https://llm.example.com/v1", or a list of them'
 _FALLBACKS = 'a list of names of this file, such as ["good"]'
+_CAUSES = 'a list of failures, such as ["refusal", "content_filter"]'
 
 
 class _ModelAddress(NamedTuple):
@@ -169,6 +172,19 @@ class ModelReader:
                 found.append(fallback)
         if name in self.pools:
             self.pools[name].fallbacks = [self.pools[each] for each in found if each in self.pools]
+            self.pools[name].fall_back_also_on(self._causes(name, table))
+
+    def _causes(self, name: str, table: dict[str, Any]) -> list[str]:
+        """Failures after which a fallback is asked though it isn't usually."""
+        path = ("models", name, "fallback_also_on")
+        causes = self._values.texts(path, table, _CAUSES)
+        for cause in sorted({*causes} - CAUSES):
+            advice = near_miss(cause, CAUSES) or f"there are {', '.join(sorted(CAUSES))}"
+            self._values.refuse(path, f"{cause!r} isn't a failure: {advice}")
+        needs_one = bool(causes) and "fallbacks" not in table
+        if needs_one:
+            self._values.refuse(path, 'fallback_also_on needs fallbacks = ["…"] beside it')
+        return causes
 
     def _read_facts(self, name: str, table: dict[str, Any]) -> None:
         """Keep what the file tells of a model, if it tells anything."""

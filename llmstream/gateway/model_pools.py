@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
 from llmstream.checks import require_value
 from llmstream.client import LLMClient
 from llmstream.errors import ConfigurationError
-from llmstream.fallback import Fallback
+from llmstream.fallback import DEFAULT_FALLBACK_ON, Fallback
 from llmstream.limits import Limiter
 from llmstream.providers.provider import Provider
 from llmstream.targets import Target, account
@@ -25,6 +25,11 @@ class ModelPool:
         self.targets = [Target(provider, model, self) for provider in providers]
         self.fallbacks: Sequence[ModelPool] = ()
         self._turn = 0
+
+    def fall_back_also_on(self, causes: Iterable[str]) -> None:
+        """Ask the fallbacks after these failures, too."""
+        also = DEFAULT_FALLBACK_ON.union(causes)
+        self.targets = [target._replace(fallback_on=also) for target in self.targets]
 
     def in_turn(self, is_paused: Callable[[Target], bool]) -> list[Target]:
         """All of them: those that can be asked now before the others, and each call begins with another."""

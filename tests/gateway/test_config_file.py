@@ -178,6 +178,17 @@ BAD = {
         "there is no model 'c' in this file",
     ),
     "a fallback as a text": (MODEL + 'fallbacks = "b"\n', 3, "must be a list of names"),
+    "a cause that there isn't": (
+        MODEL + 'fallbacks = ["b"]\nfallback_also_on = ["refusals"]\n' + MODEL.replace(".a", ".b"),
+        4,
+        "'refusals' isn't a failure: did you mean refusal?",
+    ),
+    "causes as a number": (MODEL + "fallback_also_on = 3\n", 3, "must be a list of failures"),
+    "causes without fallbacks": (
+        MODEL + 'fallback_also_on = ["refusal"]\n',
+        3,
+        "fallback_also_on needs fallbacks",
+    ),
     "fallbacks as numbers": (MODEL + "fallbacks = [1]\n", 3, "must be a list of names"),
     "alias of nothing": (
         MODEL + '[aliases]\nb = "simulator:x"\n',

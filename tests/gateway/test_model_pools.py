@@ -7,14 +7,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from llmstream import EventType
+from llmstream import EventType, FinishReason
 from llmstream.gateway.access_options import AccessOptions
 from llmstream.gateway.app import Gateway
 from llmstream.gateway.config_file import parse_config
 from llmstream.gateway.model_pools import PooledClient
 from llmstream.gateway.server_store import ServerStore
 from llmstream.gateway.settings import CommandLineModels, SettingsSource
+from llmstream.messages import RefusalPart
 from llmstream.testing import FaultServer
+from llmstream.testing.reply import ANSWER
 from llmstream.web.server import running
 from tests.web.serving import fetch
 
@@ -135,6 +137,34 @@ async def test_headers_of_a_call_go_to_all_of_its_keys_and_not_to_the_fallback()
             "yes"
         ] * 3
         assert "x-of-the-caller" not in second.requests[0].headers
+
+
+async def refuses(reply) -> None:
+    """A refusal, from whichever key."""
+    await reply.stream(*reply.script(RefusalPart("I won't."), FinishReason.REFUSAL))
+
+
+async def test_a_refusal_goes_to_a_fallback_where_the_file_says_so_and_to_no_other_key() -> None:
+    also = 'fallback_also_on = ["refusal", "content_filter"]\n'
+    for more, answer in ((also, ANSWER), ("", "")):
+        async with FaultServer(refuses) as server, FaultServer("ok") as second:
+            text = config(server, second=second)
+            text = text.replace('fallbacks = ["good"]\n', f'fallbacks = ["good"]\n{more}')
+            async with pooled(text) as client:
+                message = await client.complete(QUESTION)
+            assert message.text == answer
+            assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("fault", ["status-400", "status-400-context-length"])
+async def test_what_every_key_refuses_is_asked_of_one(fault: str) -> None:
+    also = 'fallback_also_on = ["invalid_request"]\n'
+    async with FaultServer(fault) as server, FaultServer("ok") as second:
+        text = config(server, second=second)
+        text = text.replace('fallbacks = ["good"]\n', f'fallbacks = ["good"]\n{also}')
+        async with pooled(text) as client:
+            assert (await client.complete(QUESTION)).text == ANSWER
+        assert len(server.requests) == 1
 
 
 async def test_a_call_s_own_fallbacks_stand_in_place_of_the_file_s() -> None:
