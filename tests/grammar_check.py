@@ -15,6 +15,7 @@ from llmstream.messages import (
     ProviderPart,
     ReasoningPart,
     RefusalPart,
+    Source,
     TextPart,
     ToolCall,
 )
@@ -141,31 +142,43 @@ def check_partial(last: StreamEvent, parts: list[Part], *, keep_message: bool) -
 def add_up(events: Sequence[StreamEvent]) -> list[Part]:
     """The parts that the events since the last RETRY that discards make."""
     parts: list[Part] = []
-    growing: EventType | None = None  # the kind of text that the last part may still grow by
+    growing: tuple[EventType, int] | None = None  # the kind and number of the text that may go on
+    turns = _Turns()
     phase: dict[str, Any] | None = None  # of the texts that follow
     for event in events:
         kind = event.type
         if event.retry is not None:
             if event.retry.discard:
-                parts, growing, phase = [], None, None
-            elif growing is EventType.REASONING_DELTA:
-                growing = None
-        elif kind in TEXTS:
-            content = getattr(event, VALUES[kind]).content
-            if growing is kind:
-                parts[-1].text += content  # type: ignore[union-attr]
+                parts, growing, phase, turns = [], None, None, _Turns()
             else:
-                parts.append(TEXTS[kind](content))
+                over = growing and growing[0] is EventType.REASONING_DELTA
+                growing = None if over or turns.kinds else growing
+                turns.named.clear()
+                turns.kinds.clear()
+        elif kind in TEXTS:
+            delta = getattr(event, VALUES[kind])
+            key = (kind, delta.part)
+            if delta.part:
+                turns.kinds.add(kind)
+            if growing != key and (kind not in turns.kinds or key not in turns.named):
+                turns.named[key] = TEXTS[kind]("")
+                parts.append(turns.named[key])
                 if kind is EventType.TEXT_DELTA:
                     parts[-1].provider_data = phase  # type: ignore[union-attr]
-            growing = kind
+            turns.named.setdefault(key, parts[-1])
+            turns.add(kind, turns.named[key], delta.content)
+            growing = key
         elif kind in PIECES and kind is not EventType.TOOL_CALL_DELTA:
             parts.append(getattr(event, VALUES[kind]))
             growing = None
         elif event.status is not None and event.status.kind == "opaque" and event.status.data:
-            if "phases" in event.status.data:
+            if "phases" in event.status.data and turns.came_by_turns:
+                turns.phase(event.status.data)
+            elif "phases" in event.status.data:
+                turns.named.clear()
                 parts = _with_phases(parts, event.status.data)
                 phase = _phase_at_end(event.status.data) or phase
+                turns.came = [part for part in parts if part.type == "text" for _ in part.text]
             elif "span" in event.status.data:
                 parts = _with_seal(parts, event.status.data)
             elif "call" in event.status.data:
@@ -173,10 +186,47 @@ def add_up(events: Sequence[StreamEvent]) -> list[Part]:
             elif "phase" in event.status.data:
                 phase = event.status.data if event.status.data["phase"] is not None else None
             else:
-                signs_last = growing is EventType.REASONING_DELTA
+                signs_last = growing == (EventType.REASONING_DELTA, 0)
                 _add_opaque(parts, event.status.data, signs_last=signs_last)
             growing = None
-    return parts
+    return turns.moved(parts) if turns.came_by_turns else parts
+
+
+class _Turns:
+    """Texts that come by turns, character by character."""
+
+    def __init__(self) -> None:
+        self.named: dict[tuple[EventType, int], Any] = {}
+        self.kinds: set[EventType] = set()
+        self.came: list[Any] = []  # for each character of text, the part that it is of
+        self.came_by_turns = False
+
+    def add(self, kind: EventType, part: Any, content: str) -> None:
+        part.text += content
+        self.came_by_turns = self.came_by_turns or bool(self.kinds)
+        if kind is EventType.TEXT_DELTA:
+            self.came += [part] * len(content)
+
+    def phase(self, data: dict[str, Any]) -> None:
+        for phase, since, until in data["phases"]:
+            for part in self.came[len(self.came) - since : len(self.came) - until]:
+                part.provider_data = {"format": data["format"], "phase": phase}
+
+    def moved(self, parts: list[Part]) -> list[Part]:
+        """The parts, with citations that count the characters of the message."""
+        return [self._moved(part, parts) if isinstance(part, Source) else part for part in parts]
+
+    def _moved(self, source: Source, parts: list[Part]) -> Source:
+        if source.start is None or source.end is None or source.end <= source.start:
+            return source
+        start, end = self._place(source.start, parts), self._place(source.end - 1, parts) + 1
+        return replace(source, start=start, end=end)
+
+    def _place(self, at: int, parts: list[Part]) -> int:
+        texts = [part for part in parts if isinstance(part, TextPart)]
+        index = next(i for i, part in enumerate(texts) if part is self.came[at])
+        before = sum(len(part.text) for part in texts[:index])
+        return before + sum(part is self.came[at] for part in self.came[:at])
 
 
 def _with_phases(parts: list[Part], data: dict[str, Any]) -> list[Part]:

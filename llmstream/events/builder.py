@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from llmstream.checks import as_object
+from llmstream.events.interleaved_texts import InterleavedTexts
 from llmstream.events.late_notes import LateNotes, sign
 from llmstream.events.types import EventType, StreamEvent, ToolCallDelta
 from llmstream.messages import (
@@ -37,16 +38,28 @@ class MessageBuilder:
         "_chunks",
         "_indexes",
         "_late",
+        "_numbered",
         "_open",
+        "_part",
         "_parts",
+        "_place",
+        "_places",
         "_reasoned",
+        "_since",
         "_text_data",
+        "_turns",
     )
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
         self._open: EventType | None = None
         self._chunks: list[str] = []
+        self._part = 0  # the number of the one that goes on
+        self._place: int | None = None  # where it stands, if it was left and goes on
+        self._since = 0  # the chunks that it had then
+        self._places: dict[tuple[EventType, int], int] = {}  # of those that are left
+        self._numbered: set[EventType] = set()  # the kinds of text that come in turns
+        self._turns: InterleavedTexts | None = None  # from the first that has a number
         self._text_data: dict[str, Any] | None = None  # `provider_data` of the texts that follow
         self._calls: dict[int, tuple[ToolCall, list[str]]] = {}  # announced, not yet whole
         self._indexes: dict[str, list[int]] = {}  # theirs, by id
@@ -56,28 +69,30 @@ class MessageBuilder:
     def add(self, event: StreamEvent) -> None:
         """Take the next event. Lifecycle events add nothing."""
         kind = event.type
+        delta: Any
         if kind is _TEXT:
-            content = event.text_delta.content  # type: ignore[union-attr]  # set by the type
+            delta = event.text_delta
         elif kind is EventType.REASONING_DELTA:
-            content = event.reasoning_delta.content  # type: ignore[union-attr]  # set by the type
+            delta = event.reasoning_delta
         elif kind is EventType.REFUSAL_DELTA:
-            content = event.refusal_delta.content  # type: ignore[union-attr]  # set by the type
+            delta = event.refusal_delta
         elif event.tool_call_delta is not None:
             self._add_call_delta(event.tool_call_delta)
             return
         else:
             self._add_other(event)
             return
-        if kind is not self._open:
-            self._close()
-            self._open = kind
-        self._chunks.append(content)
+        if kind is not self._open or delta.part != self._part:
+            self._turn_to(kind, delta.part)
+        self._chunks.append(delta.content)
 
     def message(self, **attributes: Any) -> Message:
         """The message so far, with `attributes` (id, model, usage …) set on it; the builder can go on."""
         parts = [*self._parts]
-        if self._open is not None:
+        if self._open is not None and self._place is None:
             parts.append(self._open_part())
+        if self._turns is not None:
+            parts = self._turns.apply(parts)
         return Message("assistant", self._late.apply(parts), **attributes)
 
     def partial(self, **attributes: Any) -> Message:
@@ -96,7 +111,8 @@ class MessageBuilder:
         """Forget all that came: it is void, or another message begins."""
         self._parts = []
         self._open = None
-        self._chunks.clear()
+        self._chunks = []
+        self._forget_turns()
         self._text_data = None
         self._calls.clear()
         self._indexes.clear()
@@ -110,18 +126,44 @@ class MessageBuilder:
         """
         self._calls.clear()
         self._indexes.clear()
-        if self._open is EventType.REASONING_DELTA:
+        if self._open is EventType.REASONING_DELTA or self._turns is not None:
             self._close()
+        self._places.clear()  # the next attempt numbers its own
+        self._numbered.clear()
+
+    def _forget_turns(self) -> None:
+        self._part, self._place, self._turns = 0, None, None
+        self._places.clear()
+        self._numbered.clear()
+
+    def _turn_to(self, kind: EventType, part: int) -> None:
+        """Another part begins, or one that was left goes on: which of both, its number says."""
+        self._close()
+        self._open, self._part = kind, part
+        if part:
+            self._numbered.add(kind)
+            self._turns = self._turns or InterleavedTexts(self._parts)
+        place = self._places.get((kind, part)) if kind in self._numbered else None
+        if place is not None and self._turns is not None:
+            begun: Any = self._parts[place]
+            self._place, self._chunks = place, self._turns.chunks_at(place, begun.text)
+            self._since = len(self._chunks)
 
     def _close(self) -> None:
         if self._open is None:
             return
-        part = self._open_part()
-        if isinstance(part, ReasoningPart):
-            self._reasoned += len(part.text)
-        self._parts.append(part)
-        self._chunks.clear()
-        self._open = None
+        place = len(self._parts) if self._place is None else self._place
+        since = 0 if self._place is None else self._since
+        characters = sum(map(len, self._chunks[since:]))
+        if self._open is EventType.REASONING_DELTA:
+            self._reasoned += characters
+        if self._open is _TEXT and self._turns is not None:
+            self._turns.add_stretch(place, characters)
+        if self._place is None:
+            self._parts.append(self._open_part())
+            self._places[self._open, self._part] = place
+        self._chunks = []
+        self._open = self._place = None
 
     def _open_part(self) -> Part:
         """The text that goes on, as a part."""
@@ -186,6 +228,9 @@ class MessageBuilder:
 
     def _add_phases(self, format: str, phases: list[tuple[str, int, int]]) -> None:
         """Texts that have come get their phases. Constant work per part after the first of these texts."""
+        if self._turns is not None:
+            self._phase_turns(self._turns, format, phases)
+            return
         spans = deque(sorted(phases, key=lambda span: span[2]))
         if spans and spans[0][2] == 0:
             self._text_data = _text_data(format, spans[0][0])
@@ -201,6 +246,19 @@ class MessageBuilder:
                 phased.append(replace(part, text=text, provider_data=data))
             after += len(part.text)
         self._parts += reversed(phased)
+        self._places.clear()  # they have moved
+
+    def _phase_turns(
+        self, turns: InterleavedTexts, format: str, phases: list[tuple[str, int, int]]
+    ) -> None:
+        """As `_add_phases`, where each text stands in one part, however it came."""
+        size = turns.size
+        for phase, since, until in phases:
+            for place in turns.places_of(size - since, size - until):
+                part = self._parts[place]
+                if isinstance(part, TextPart):
+                    data = _text_data(format, phase)
+                    self._parts[place] = replace(part, provider_data=data)
 
 
 def _cut(

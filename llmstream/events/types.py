@@ -36,25 +36,46 @@ class EventType(StrEnum):
     ERROR = "error"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class TextDelta:
     """A piece of the answer; never empty."""
 
     content: str
+    part: int = 0
+    """Which of the answer's texts it belongs to, where several go on at once; they count from 0."""
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class ReasoningDelta:
     """A piece of the model's reasoning; never empty."""
 
     content: str
+    part: int = 0
+    """As that of a TextDelta."""
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class RefusalDelta:
     """A piece of a refusal; never empty."""
 
     content: str
+    part: int = 0
+    """As that of a TextDelta."""
+
+    def __repr__(self) -> str:
+        return _shown(self)
+
+
+def _shown(delta: TextDelta | ReasoningDelta | RefusalDelta) -> str:
+    """A delta as it is written in code."""
+    number = f", part={delta.part}" if delta.part else ""
+    return f"{type(delta).__name__}(content={delta.content!r}{number})"
 
 
 @dataclass(slots=True)
@@ -312,22 +333,22 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 # --- the short way to make each kind ---------------------------------------------------------------
 
 
-def text_delta(content: str) -> StreamEvent:
+def text_delta(content: str, part: int = 0) -> StreamEvent:
     """A TEXT_DELTA."""
-    return StreamEvent(EventType.TEXT_DELTA, TextDelta(content))
+    return StreamEvent(EventType.TEXT_DELTA, TextDelta(content, part))
 
 
-def reasoning_delta(content: str) -> StreamEvent:
+def reasoning_delta(content: str, part: int = 0) -> StreamEvent:
     """A REASONING_DELTA."""
-    return StreamEvent(EventType.REASONING_DELTA, None, ReasoningDelta(content))
+    return StreamEvent(EventType.REASONING_DELTA, None, ReasoningDelta(content, part))
 
 
-def refusal_delta(content: str) -> StreamEvent:
+def refusal_delta(content: str, part: int = 0) -> StreamEvent:
     """A REFUSAL_DELTA."""
-    return StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(content))
+    return StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(content, part))
 
 
-TEXTS: Mapping[EventType, Callable[[str], StreamEvent]] = {
+TEXTS: Mapping[EventType, Callable[..., StreamEvent]] = {
     EventType.TEXT_DELTA: text_delta,
     EventType.REASONING_DELTA: reasoning_delta,
     EventType.REFUSAL_DELTA: refusal_delta,
@@ -339,6 +360,12 @@ def content(event: StreamEvent) -> str:
     """The text of a delta, whichever kind it is; empty for other events."""
     delta = event.text_delta or event.reasoning_delta or event.refusal_delta
     return delta.content if delta is not None else ""
+
+
+def part_of(event: StreamEvent) -> int:
+    """The part that a delta belongs to; 0 for other events."""
+    delta = event.text_delta or event.reasoning_delta or event.refusal_delta
+    return delta.part if delta is not None else 0
 
 
 BESIDE_REASONING = frozenset({"phase", "phases", "call"})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
-from llmstream.events.types import TEXTS, EventType, StreamEvent, content
+from llmstream.events.types import TEXTS, EventType, StreamEvent, content, part_of
 from llmstream.streams.graphemes import is_boundary, last_boundary
 from llmstream.streams.message_start import HeldStart, is_notice
 from llmstream.streams.sentences import sentence_ends
@@ -61,6 +61,7 @@ class RecutBuffer:
         self._chars = chars
         self._start = HeldStart()
         self._kind = EventType.TEXT_DELTA
+        self._part = 0
         self._text = ""
         self._left: float | None = None  # when something left last
         self.due: float | None = None
@@ -71,10 +72,11 @@ class RecutBuffer:
         kind = event.type
         if kind in TEXTS:
             turned: Sequence[StreamEvent] = ()
-            if kind is not self._kind:
+            part = part_of(event)
+            if kind is not self._kind or part != self._part:
                 turned = self.flush(now)
                 self._before = "\n"
-            self._kind = kind
+            self._kind, self._part = kind, part
             return (*turned, *self._add(content(event), now))
         if kind is EventType.MESSAGE_START:
             self._start.hold(event)
@@ -150,4 +152,4 @@ class RecutBuffer:
 
     def _leave(self, text: str, now: float) -> Sequence[StreamEvent]:
         self._left = now
-        return (*self._start.release(), TEXTS[self._kind](text))
+        return (*self._start.release(), TEXTS[self._kind](text, self._part))

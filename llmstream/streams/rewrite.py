@@ -9,7 +9,7 @@ from zlib import crc32
 from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.flow import Flow, Upstream
 from llmstream.events.grammar import TERMINAL
-from llmstream.events.types import BESIDE_REASONING, TEXTS, EventType, StreamEvent, content
+from llmstream.events.types import BESIDE_REASONING, TEXTS, EventType, StreamEvent, content, part_of
 from llmstream.messages import Usage
 from llmstream.streams.message_start import HeldStart, is_notice
 from llmstream.streams.rewritten_message import RewrittenMessage
@@ -52,6 +52,7 @@ class TextRewriter:
         self._start = HeldStart()
         self._run: Transformer | None = None
         self._kind = EventType.TEXT_DELTA  # of the run
+        self._part = 0  # likewise
         self._reasoning = _Comparison()  # of the run
         self._answer = _Comparison()  # of all text so far
         self._thoughts = _Comparison()  # of all reasoning so far
@@ -86,7 +87,7 @@ class TextRewriter:
     def _take(self, event: StreamEvent, left: list[StreamEvent]) -> None:
         kind = event.type
         if kind in TEXTS and kind in self._kinds:
-            self._text(kind, content(event), left)
+            self._text(kind, event, left)
         elif kind is EventType.STATUS:
             self._status(event, left)
         elif kind is EventType.MESSAGE_START:
@@ -105,11 +106,12 @@ class TextRewriter:
             self._reasoning = _Comparison()
             left.append(event)
 
-    def _text(self, kind: EventType, text: str, left: list[StreamEvent]) -> None:
-        if self._run is None or self._kind is not kind:
+    def _text(self, kind: EventType, event: StreamEvent, left: list[StreamEvent]) -> None:
+        text, part = content(event), part_of(event)
+        if self._run is None or self._kind is not kind or self._part != part:
             self._end_run(left)
             self._run = self._make()
-            self._kind = kind
+            self._kind, self._part = kind, part
             self._reasoning = _Comparison()
         out = self._run.feed(text)
         if kind is EventType.REASONING_DELTA:
@@ -122,7 +124,7 @@ class TextRewriter:
     def _emit(self, text: str, left: list[StreamEvent]) -> None:
         if not text:
             return
-        event = TEXTS[self._kind](text)
+        event = TEXTS[self._kind](text, self._part)
         if self._kind is EventType.REASONING_DELTA:
             self._reasoning.left(text)
             self._thoughts.left(text)

@@ -107,7 +107,8 @@ class SseEncoder:
 
 def _text_json(delta: TextDelta) -> str:
     """The JSON of nearly every event, in a twentieth of the time."""
-    return f'{{"type":"text_delta","text_delta":{{"content":{encode_basestring(delta.content)}}}}}'
+    part = f',"part":{delta.part}' if delta.part else ""
+    return f'{{"type":"text_delta","text_delta":{{"content":{encode_basestring(delta.content)}{part}}}}}'
 
 
 class NdjsonEncoder:

@@ -30,6 +30,7 @@ from llmstream.wire.error_body import MAX_CODE
 from llmstream.wire.finish_words import read_finish_word
 from llmstream.wire.json_fields import STAND_IN, HalfText, as_string, ends_in_half, mend
 from llmstream.wire.open_calls import OpenCall
+from llmstream.wire.text_numbers import TextNumbers
 from llmstream.wire.text_record import TextRecord
 from llmstream.wire.unread import Unread
 from llmstream.wire.usage_counts import overlay
@@ -78,6 +79,8 @@ class AnswerWriter:
         self._kept = False  # something was kept to be sent back
         self.start = Start()
         """What MESSAGE_START will say; a provider adds its name and warnings before it feeds."""
+        self._texts = TextNumbers()
+        self._part = 0  # the number of the text that goes on
         self._usage: Usage | None = None
         self._finish_reason: FinishReason | None = None
         self._raw_finish_reason: str | None = None
@@ -107,7 +110,7 @@ class AnswerWriter:
         self._hold_half()
 
     def _say(self, content: str) -> None:
-        event = StreamEvent(_TEXT, TextDelta(content))
+        event = StreamEvent(_TEXT, TextDelta(content, self._part))
         if self._direct:
             # Nearly every event of a client's: the same as `_piece`, in half the time.
             self._said.append(content)
@@ -186,6 +189,7 @@ class AnswerWriter:
         """The text that follows belongs to this record."""
         self._has_text = self._has_text or bool(self._record)
         self._record, self._said = record, record.chunks
+        self._part = record.part
 
     # --- tool calls ----------------------------------------------------------------------------------------
 

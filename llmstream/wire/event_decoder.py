@@ -73,7 +73,7 @@ class Decoder(AnswerWriter):
                 self.frames += 1
                 if self._direct:  # as in `_say`, without a call for each frame
                     self._said.append(frame)
-                    out.append(StreamEvent(_TEXT, TextDelta(frame)))
+                    out.append(StreamEvent(_TEXT, TextDelta(frame, self._part)))
                 else:
                     self._say(frame)
                 continue

@@ -12,11 +12,13 @@ LONG = 512
 class TextRecord:
     """The deltas of one text. It keeps a sum of them in place of a long text."""
 
-    __slots__ = ("_size", "_sum", "chunks")
+    __slots__ = ("_size", "_sum", "chunks", "part")
 
     def __init__(self) -> None:
         self.chunks: list[str] = []
         """The last deltas. Append to it; call `fold` from time to time."""
+        self.part = 0
+        """Its number among the texts of the answer."""
         self._size = 0
         self._sum = 0
 

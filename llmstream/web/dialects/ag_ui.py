@@ -95,6 +95,8 @@ class _RunAnswer(StepAnswer):
         self._steps = 0
         self._ids = 0
         self._message: tuple[str, str] | None = None  # what is open: kind, id
+        self._number = 0  # that of its words
+        self._parked: dict[int, tuple[str, str]] = {}  # others of its kind that go on, by number
         self._parent: str | None = None  # the message that this step's calls belong to
         self._open: set[str] = set()  # calls whose arguments have begun
         self._pending: dict[str, None] = {}  # calls that nobody has answered, in order
@@ -146,10 +148,16 @@ class _RunAnswer(StepAnswer):
         self._ids += 1
         return f"{self._run.run_id}-{self._ids}"
 
-    def _write(self, kind: str, content: str) -> Frames:
+    def _write(self, kind: str, content: str, number: int) -> Frames:
         if self._message is None or self._message[0] != kind:
             yield from self._close()
             yield from self._open_message(kind)
+        elif number != self._number:
+            self._parked[self._number] = self._message
+            self._message = self._parked.pop(number, None)
+            if self._message is None:
+                yield from self._open_message(kind)
+        self._number = number
         assert self._message is not None  # noqa: S101  # just opened
         what = "REASONING_MESSAGE_CONTENT" if kind == "reasoning" else "TEXT_MESSAGE_CONTENT"
         yield {"type": what, "messageId": self._message[1], "delta": content}
@@ -167,12 +175,15 @@ class _RunAnswer(StepAnswer):
     def _close(self) -> Frames:
         if self._message is None:
             return
-        (kind, id), self._message = self._message, None
-        if kind == "reasoning":
-            yield {"type": "REASONING_MESSAGE_END", "messageId": id}
-            yield {"type": "REASONING_END", "messageId": id}
-        else:
-            yield {"type": "TEXT_MESSAGE_END", "messageId": id}
+        going_on = [*self._parked.values(), self._message]
+        self._parked.clear()
+        self._message = None
+        for kind, id in going_on:
+            if kind == "reasoning":
+                yield {"type": "REASONING_MESSAGE_END", "messageId": id}
+                yield {"type": "REASONING_END", "messageId": id}
+            else:
+                yield {"type": "TEXT_MESSAGE_END", "messageId": id}
 
     def _opaque(self, data: dict[str, Any]) -> Frames:
         if self._message is None or self._message[0] != "reasoning" or "item" in data:

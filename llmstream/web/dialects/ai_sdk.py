@@ -106,6 +106,10 @@ class _UiAnswer(StepAnswer):
         super().__init__(takes_back=reply.resets)
         self._message_id = reply.message_id
         self._block: tuple[str, str, str] | None = None  # what is open: kind, part, id
+        self._number = 0  # that of the words in it
+        self._parked: dict[
+            int, tuple[str, str, str]
+        ] = {}  # others of its kind that go on, by number
         self._blocks = 0
         self._sources = 0
 
@@ -151,16 +155,23 @@ class _UiAnswer(StepAnswer):
         yield {"type": "data-retry", "data": {**told, "discard": retry.discard}, "transient": True}
         if retry.discard:
             self._block = None
+            self._parked.clear()
             self._early.clear()
             self._indexes.clear()
             yield {"type": "reset-step"}
 
     # --- pieces --------------------------------------------------------------------------------------------
 
-    def _write(self, kind: str, content: str) -> Frames:
+    def _write(self, kind: str, content: str, number: int) -> Frames:
         if self._block is None or self._block[0] != kind:
             yield from self._close()
             yield self._open(kind)
+        elif number != self._number:
+            self._parked[self._number] = self._block
+            self._block = self._parked.pop(number, None)
+            if self._block is None:
+                yield self._open(kind)
+        self._number = number
         assert self._block is not None  # noqa: S101  # just opened
         _, part, id = self._block
         yield {"type": f"{part}-delta", "id": id, "delta": content}
@@ -173,6 +184,9 @@ class _UiAnswer(StepAnswer):
         return {"type": f"{part}-start", "id": self._block[2]}
 
     def _close(self, metadata: dict[str, Any] | None = None) -> Frames:
+        for _, part, id in self._parked.values():
+            yield {"type": f"{part}-end", "id": id}
+        self._parked.clear()
         if self._block is not None:
             yield {"type": f"{self._block[1]}-end", "id": self._block[2], **_metadata(metadata)}
             self._block = None

@@ -93,13 +93,13 @@ class StepAnswer(AnswerEncoder, EventEncoder):
         yield from super()._frames(event)
 
     def _text_delta(self, delta: TextDelta) -> Frames:
-        return self._write("text", delta.content)
+        return self._write("text", delta.content, delta.part)
 
     def _reasoning_delta(self, delta: ReasoningDelta) -> Frames:
-        return self._write("reasoning", delta.content)
+        return self._write("reasoning", delta.content, delta.part)
 
     def _refusal_delta(self, delta: RefusalDelta) -> Frames:
-        return self._write("refusal", delta.content)
+        return self._write("refusal", delta.content, delta.part)
 
     def _begin(self, event: StreamEvent) -> Frames:
         return self._begin_step()
@@ -172,8 +172,8 @@ class StepAnswer(AnswerEncoder, EventEncoder):
         """The answer goes on, or begins again."""
 
     @abstractmethod
-    def _write(self, kind: str, content: str) -> Frames:
-        """Words of the answer: "text", "reasoning" or "refusal"."""
+    def _write(self, kind: str, content: str, number: int) -> Frames:
+        """Words of the answer: "text", "reasoning" or "refusal". `number` tells those apart that go on at once."""
 
     @abstractmethod
     def _close(self) -> Frames:

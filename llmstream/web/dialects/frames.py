@@ -32,6 +32,7 @@ class RunsOfText:
         self._answer = answer
         self._prose = prose
         self._is_run = False  # the event before was a text
+        self._part = 0  # its part
         self._frame: tuple[bytes, bytes] | None = None
 
     @property
@@ -46,6 +47,8 @@ class RunsOfText:
             self._is_run = False
             self._frame = None
             return self._answer.feed(event)
+        if delta.part != self._part:
+            self._part, self._is_run, self._frame = delta.part, False, None
         if self._frame is None and not self._is_run:
             data = self._answer.feed(event)
             self._is_run = bool(data)
@@ -59,7 +62,7 @@ class RunsOfText:
 
     def _learn(self) -> tuple[bytes, bytes]:
         """The two ends of a text's frame."""
-        frame = self._answer.feed(text_delta(_HOLE))
+        frame = self._answer.feed(text_delta(_HOLE, self._part))
         if self._prose is not None:
             self._prose.pop()
         before, _, after = frame.rpartition(encode_json(encode_basestring(_HOLE)))

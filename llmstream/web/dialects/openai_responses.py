@@ -164,6 +164,7 @@ class RunsOfNumberedText:
     def __init__(self, answer: ResponsesAnswer) -> None:
         self._answer = answer
         self._frame: tuple[bytes, bytes, bytes] | None = None
+        self._part = 0  # of the text before
 
     @property
     def ended(self) -> bool:
@@ -175,6 +176,8 @@ class RunsOfNumberedText:
         if event.type is not _TEXT or event.text_delta is None:
             self._frame = None
             return self._answer.feed(event)
+        if event.text_delta.part != self._part:
+            self._part, self._frame = event.text_delta.part, None
         if self._frame is not None:
             content = event.text_delta.content
             number = self._answer.events.add_text(content)

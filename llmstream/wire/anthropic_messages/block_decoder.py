@@ -48,6 +48,7 @@ class BlockDecoder(Decoder):
         self._last_kind = ""  # the type of the block that began last
         self._opening: list[dict[str, Any]] = []  # the content of `message_start`
         self._repeated: list[dict[str, Any]] = []  # such content whose blocks come, perhaps all
+        self._left: dict[int, OpenBlock] = {}  # texts that another block followed before their end
         self._unsigned: dict[int, OpenBlock] = {}  # thinking that ended without a signature
         self._told = ToldBlocks()
 
@@ -60,6 +61,7 @@ class BlockDecoder(Decoder):
         """Blocks that came whole."""
         for block in blocks:
             self._begin_block(_WHOLE, block)
+            self._texts.end(_WHOLE)
             self._end_block(_WHOLE)
 
     def _cite(self, block: dict[str, Any], told: Counter[int]) -> None:
@@ -98,6 +100,8 @@ class BlockDecoder(Decoder):
             return
         self._end_blocks()
         self._end_block(index)
+        self._left.pop(index, None)
+        self._texts.end(index)
         if kind == "text" == self._last_kind:
             self._opaque(phase=None, understood=False)  # cited and uncited text go back apart
         self._last_kind = kind
@@ -106,6 +110,8 @@ class BlockDecoder(Decoder):
             self._loose.pop(index)
             self._begin_call(block, start)
         elif kind in PROSE:
+            if kind == "text":
+                block.record.part = self._texts.begin(index)
             self._add_start(block, start)
         elif kind.endswith("_tool_result") and start.get("content"):
             self._told.add(start)
@@ -248,7 +254,7 @@ class BlockDecoder(Decoder):
             self._unread.note(f"delta.{kind}", members.without_names(delta))
 
     def _parse_text(self, index: int, text: str) -> None:
-        block = self._blocks.get(index)
+        block = self._blocks.get(index) or self._left.get(index)
         if block is None or block.type != "text":
             block = self._last.get("text")
         if block is None:
@@ -307,6 +313,8 @@ class BlockDecoder(Decoder):
         elif not self._has_told(whole):
             self._tell_blocks([whole])
         self._end_block(index)
+        self._texts.end(index)
+        self._left.pop(index, None)
 
     def _has_told(self, block: dict[str, Any]) -> bool:
         """Whether a block that comes whole at its end was told."""
@@ -343,7 +351,10 @@ class BlockDecoder(Decoder):
         """End what has no `content_block_stop`: a lost signature would spoil the next request."""
         loose, self._loose = self._loose, {}
         for index in loose:
+            block = self._blocks[index]
             self._end_block(index)
+            if block.type == "text":
+                self._left[index] = block  # it may go on: texts can come in turns
 
     def _end_all_blocks(self) -> None:
         for index in list(self._blocks):

@@ -70,6 +70,8 @@ class MessagesEncoder(OpaqueEncoder):
         super().__init__()
         self._next = 0
         self._prose: tuple[str, int] | None = None  # the open text or thinking block
+        self._number = 0  # that of its words
+        self._parked: dict[int, int] = {}  # others of its kind that go on: number to index
         self._calls: dict[int, int] = {}  # open tool blocks by the call's index
         self._ids: dict[str, int] = {}  # announced calls: id to the call's index
         self._texts: dict[
@@ -93,29 +95,43 @@ class MessagesEncoder(OpaqueEncoder):
 
     def _close_prose(self) -> _Frames:
         if self._prose is not None:
-            yield _stop(self._prose[1])
+            yield from map(_stop, (*self._parked.values(), self._prose[1]))
+            self._parked.clear()
             self._prose = None
 
-    def _ensure(self, kind: str) -> _Frames:
+    def _ensure(self, kind: str, number: int | None = None) -> _Frames:
+        """Text or thinking is open: that with this number, or the one that goes on."""
         if self._prose is None or self._prose[0] != kind:
             yield from self._close_prose()
-            self._prose = (kind, self._next)
-            empty = {"thinking": "", "signature": ""} if kind == "thinking" else {kind: ""}
-            yield from self._open({"type": kind, **empty})
+            yield from self._open_prose(kind)
+            self._number = number or 0
+        elif number is not None and number != self._number:
+            self._parked[self._number] = self._prose[1]
+            self._number = number
+            index = self._parked.pop(number, None)
+            if index is None:
+                yield from self._open_prose(kind)
+            else:
+                self._prose = (kind, index)
+
+    def _open_prose(self, kind: str) -> _Frames:
+        self._prose = (kind, self._next)
+        empty = {"thinking": "", "signature": ""} if kind == "thinking" else {kind: ""}
+        yield from self._open({"type": kind, **empty})
 
     def _delta(self, **delta: Any) -> dict[str, Any]:
         index = self._prose[1] if self._prose is not None else self._next - 1
         return {"type": "content_block_delta", "index": index, "delta": delta}
 
-    def _write(self, kind: str, content: str) -> _Frames:
-        yield from self._ensure(kind)
+    def _write(self, kind: str, content: str, number: int) -> _Frames:
+        yield from self._ensure(kind, number)
         yield self._delta(**{"type": f"{kind}_delta", kind: content})
 
     def _prose_delta(self, delta: TextDelta | RefusalDelta) -> _Frames:
-        yield from self._write("text", delta.content)
+        yield from self._write("text", delta.content, delta.part)
 
     def _reasoning_delta(self, delta: ReasoningDelta) -> _Frames:
-        yield from self._write("thinking", delta.content)
+        yield from self._write("thinking", delta.content, delta.part)
 
     def _source(self, source: Source) -> _Frames:
         yield from self._ensure("text")

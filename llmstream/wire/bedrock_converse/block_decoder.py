@@ -94,12 +94,14 @@ class ConverseBlockDecoder(Decoder):
 
     def _begin(self, index: int, kind: str) -> ConverseBlock:
         block = self._blocks[index] = ConverseBlock(kind)
+        if kind == _TEXT:
+            block.part = self._texts.begin(index)
         self._last_kind = kind
         self._last_index = index
         return block
 
     def _add_text(self, index: int, text: Any) -> None:
-        self._block_of(index, _TEXT)
+        self._part = self._block_of(index, _TEXT).part
         self._plain_text(text)
 
     def _add_citation(self, index: int, citation: Any) -> None:
@@ -196,6 +198,7 @@ class ConverseBlockDecoder(Decoder):
 
     def _end_block(self, index: int) -> None:
         block = self._blocks.pop(index, None)
+        self._texts.end(index)
         if block is None:
             return
         if block.call is not None:

@@ -71,11 +71,23 @@ OTHER_NAMES: Mapping[str, Mapping[str, str]] = {
 class ConverseBlock:
     """A content block that has begun."""
 
-    __slots__ = ("call", "given", "kind", "pieces", "result", "shown", "signature", "thought")
+    __slots__ = (
+        "call",
+        "given",
+        "kind",
+        "part",
+        "pieces",
+        "result",
+        "shown",
+        "signature",
+        "thought",
+    )
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.call: OpenCall | None = None
+        self.part = 0
+        """The number of a text."""
         self.given = ""
         """The arguments that stood in the start of a call; others may follow in their place."""
         self.signature: list[str] = []

@@ -127,6 +127,10 @@ class CohereDecoder(Decoder):
             self._blocks[index] = content
             self._parse_content(payload)
 
+    def _end_content(self, payload: dict[str, Any]) -> None:
+        """A block ends."""
+        self._texts.end(_key(payload.get("index")))
+
     def _parse_content(self, payload: dict[str, Any]) -> None:
         """A block goes on."""
         content = self._said_in(payload).get("content")
@@ -135,6 +139,7 @@ class CohereDecoder(Decoder):
             and content.keys() == _TEXT_ALONE
             and payload.get("index") in self._begins
         ):
+            self._part = self._texts.begin(payload.get("index"))
             self._plain_text(
                 content["text"]
             )  # nearly every event: there is nothing else to look for
@@ -151,6 +156,8 @@ class CohereDecoder(Decoder):
             self._think(thinking)
         if "text" in block and index not in self._begins:
             self._last_begin = self._begins[_key(index)] = self._record.size
+        if "text" in block:
+            self._part = self._texts.begin(_key(index))
         self._text(block.get("text") or "")
         if not block.keys() <= members.CONTENT:
             self._unread.look_over("content.", block, members.CONTENT)
@@ -294,7 +301,7 @@ class CohereDecoder(Decoder):
         "message-start": _parse_start,
         "content-start": _parse_content_start,
         "content-delta": _parse_content,
-        "content-end": _ignore,
+        "content-end": _end_content,
         "tool-plan-delta": _parse_plan,
         "tool-call-start": _parse_call_start,
         "tool-call-delta": _parse_call,

@@ -107,6 +107,7 @@ class StepReader(ToolSteps):
         step = self._by_index.get(as_count(payload.get("index")))
         if step is not None:
             self._end_step(step)
+            self._texts.end(step)
 
     def _open_at(self, index: int | None, kind: str) -> OpenStep:
         """The step of a delta that names none which began."""
@@ -194,6 +195,7 @@ class StepReader(ToolSteps):
         self._told_before -= step.record.size
         if not step.record:
             step.before = self._told_before
+            step.record.part = self._texts.begin(step)
         self._record_text(step.record)
 
     def _parse_content(self, step: OpenStep, content: Any) -> None:

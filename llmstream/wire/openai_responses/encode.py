@@ -65,6 +65,8 @@ class ResponsesEncoder(EventEncoder):
         self._sequence = 0
         self._output: list[dict[str, Any]] = []  # finished items; empty where one is still open
         self._open: OpenItem | None = None  # the message or reasoning item being written
+        self._number = 0  # that of its words
+        self._parked: dict[int, OpenItem] = {}  # others of its type that go on, by number
         self._calls: dict[int, OpenItem] = {}  # by the delta's index
         self._by_id: dict[str, OpenItem] = {}  # the same, by the call's id
         # By type: items that providers run, known by their progress.
@@ -170,9 +172,11 @@ class ResponsesEncoder(EventEncoder):
         yield self._done(opened)
 
     def _close(self, status: str = "completed") -> Iterator[Frame]:
-        """End the message or reasoning item."""
-        opened, self._open = self._open, None
-        if opened is not None:
+        """End the message or reasoning item, and those that go on beside it."""
+        going_on = [*self._parked.values(), *([self._open] if self._open else [])]
+        self._parked.clear()
+        self._open = None
+        for opened in going_on:
             yield from opened.end_part()
             self._told += opened.told
             yield self._done(opened, **opened.finished(status))
@@ -186,17 +190,27 @@ class ResponsesEncoder(EventEncoder):
 
     # --- text, refusals, reasoning, sources ----------------------------------------------------------------
 
-    def _part(self, kind: str) -> Iterator[Frame]:
-        """Make sure that a content part of this kind is open."""
+    def _part(self, kind: str, number: int | None = None) -> Iterator[Frame]:
+        """Make sure that a content part of this kind is open: that with this number, or the one that goes on."""
         type = "reasoning" if kind == "summary_text" else "message"
         opened = self._open
         if opened is None or opened.item["type"] != type:
             yield from self._close()
-            opened = self._open = self._add(self._text_item(type))
-            yield _added(opened)
+            opened = yield from self._begin_text(type, number or 0)
+        elif number is not None and number != self._number:
+            self._parked[self._number] = opened
+            self._open = self._parked.pop(number, None)
+            opened = self._open or (yield from self._begin_text(type, number))
+            self._number = number
         if opened.kind != kind:
             yield from opened.end_part()
             yield opened.begin_part(kind)
+
+    def _begin_text(self, type: str, number: int) -> Generator[Frame, None, OpenItem]:
+        opened = self._open = self._add(self._text_item(type))
+        self._number = number
+        yield _added(opened)
+        return opened
 
     def _text_item(self, type: str) -> dict[str, Any]:
         if type == "reasoning":
@@ -210,25 +224,27 @@ class ResponsesEncoder(EventEncoder):
             **present(phase=self._phase),
         }
 
-    def _text(self, kind: str, content: str) -> Iterator[Frame]:
-        yield from self._part(kind)
+    def _text(self, kind: str, content: str, number: int) -> Iterator[Frame]:
+        yield from self._part(kind, number)
         if self._open is not None:
             yield self._open.delta(content)
 
     def _text_delta(self, delta: TextDelta) -> Iterator[Frame]:
-        yield from self._text("output_text", delta.content)
+        yield from self._text("output_text", delta.content, delta.part)
 
     def _reasoning_delta(self, delta: ReasoningDelta) -> Iterator[Frame]:
-        yield from self._text("summary_text", delta.content)
+        yield from self._text("summary_text", delta.content, delta.part)
 
     def _refusal_delta(self, delta: RefusalDelta) -> Iterator[Frame]:
-        yield from self._text("refusal", delta.content)
+        yield from self._text("refusal", delta.content, delta.part)
 
     def _source(self, source: Source) -> Iterator[Frame]:
         yield from self._part("output_text")
         if self._open is not None:
-            before = self._told + self._open.told
-            yield self._open.annotate(self._annotation(source, before))
+            opened = self._open
+            earlier = (each for each in self._parked.values() if each.index < opened.index)
+            before = self._told + opened.told + sum(len(each.text) for each in earlier)
+            yield opened.annotate(self._annotation(source, before))
 
     def _annotation(self, source: Source, before: int) -> dict[str, Any]:
         return render_annotation(source, before)

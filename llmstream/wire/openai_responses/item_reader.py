@@ -117,6 +117,7 @@ class ItemReader(ItemWriter):
             self._add_to_done(item, state, read)
             return
         self._items.finish(state, read.key)
+        self._texts.end(state)
         self._tool_items[kind] += 1
         if kind == "message":
             self._end_message(state, read)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -32,6 +33,7 @@ class ItemWriter(Decoder):
         super().__init__(**options)
         self._speaker: Item | None = None  # the message whose text goes on
         self._phase: str | None = None  # its phase
+        self._in_turns = False  # a text went on after another
         self._length = 0  # characters of the text before its stretch
         self._record_size = 0  # characters of its record before its stretch
         self._speech = Speech()
@@ -118,6 +120,12 @@ class ItemWriter(Decoder):
         if record is self._record:
             return
         self._end_stretch()
+        if record:
+            self._in_turns = True
+        else:
+            record.part = self._texts.begin(state)
+            if not state.whole:
+                self._texts.end(state)  # nobody will say that it's over
         self._record_text(record)
         self._record_size = record.size
         if state is self._speaker:
@@ -190,7 +198,10 @@ class ItemWriter(Decoder):
 
     def _cite(self, source: Source, before: int, state: Item) -> None:
         state.sources[repr(source)] += 1
-        self._source(moved(source, before))
+        placed = moved(source, before)
+        if self._in_turns:  # nobody can tell yet which characters of the message these are
+            placed = replace(placed, start=None, end=None)
+        self._source(placed)
 
     def _sources_in(self, annotations: Any) -> Iterator[Source]:
         """The sources that annotations name, be they a list or one."""

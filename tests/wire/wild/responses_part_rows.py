@@ -39,7 +39,6 @@ def phases() -> list[Row]:
     one = {"text": "Hello", "phases": ["commentary"]}
     two = {"text": "HelloBye", "phases": ["commentary", "final_answer"]}
     again = event(ADDED, 0, item=said("", id="m1", phase="commentary"))
-    parts = ["commentary", "final_answer", "commentary", "final_answer"]
     between = [
         event(DONE, 1, item=asked(call_id="c1")),
         event(ADDED, 2, item=said("", id="m2")),
@@ -97,8 +96,7 @@ def phases() -> list[Row]:
             PIECES[1],
             *text_pieces("e", index=1, item_id="m2"),
             completed(*both),
-            text="HelByloe",
-            phases=parts,
+            **two,
         ),
         responses(
             "phases with a call between",
