@@ -56,9 +56,12 @@ Nothing is fetched unasked: an address goes to the providers that read addresses
 it. That asks `allow_host` before each connection, by default for addresses of the public internet alone:
 
 ```python
+from llmstream import ImagePart
 from llmstream.downloads import download
 
-image = await download(ImagePart(url), allow_host=allow_host)
+
+async def picture(url: str) -> ImagePart:
+    return await download(ImagePart(url), max_size=5_000_000)  # allow_host= for other addresses
 ```
 
 | word | what it means |

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-import textwrap
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,9 +138,10 @@ async def test_what_has_no_address_stays() -> None:
 async def test_the_page_s_program_downloads() -> None:
     page = (Path(__file__).parents[1] / "docs" / "inputs.md").read_text("utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    names: dict[str, object] = {"ImagePart": ImagePart, "allow_host": anywhere}
-    code = f"async def run(url):\n{textwrap.indent(program, '    ')}    return image"
-    exec(code, names)  # our own page
+    names: dict[str, Any] = {}
+    exec(program, names)  # our own page
     async with serving({"/a.png": said(PNG)}) as (url, _):
-        image = await names["run"](f"{url}/a.png")  # type: ignore[operator]
-    assert image == ImagePart(data=PNG)
+        with pytest.raises(LLMError, match="allow_host refused"):
+            await names["picture"](f"{url}/a.png")
+        names["download"] = partial(download, allow_host=anywhere)
+        assert await names["picture"](f"{url}/a.png") == ImagePart(data=PNG)
