@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
 from llmstream.checks import require
@@ -22,7 +21,6 @@ class ServerStore:
     """A SQLite file, or memory, which is there from the first conversation on. Raises ConfigurationError."""
 
     def __init__(self, path: str | None = None) -> None:
-        self._lock = Lock()
         self._store: OwnStore | None = None if path is None else _open_file(path)
         self._ttl: float | None = None
         self._limits = StoreLimits()
@@ -36,10 +34,9 @@ class ServerStore:
 
     def limit(self, ttl: float | None, limits: StoreLimits) -> None:
         """Keep as much as this from now on, for `ttl` seconds."""
-        with self._lock:
-            self._ttl, self._limits = ttl, limits
-            if self._store is not None:
-                self._store.ttl, self._store.limits = ttl, limits
+        self._ttl, self._limits = ttl, limits
+        if self._store is not None:
+            self._store.ttl, self._store.limits = ttl, limits
 
     async def aclose(self) -> None:
         """Close it."""
@@ -47,12 +44,10 @@ class ServerStore:
             await self._store.aclose()
 
     def _open(self, client: LLMClient) -> ConversationClient:
-        """Conversations in this store; may be called in a thread."""
         from llmstream.conversations import ConversationClient, MemoryStore
 
-        with self._lock:
-            if self._store is None:
-                self._store = MemoryStore(ttl=self._ttl, limits=self._limits)
+        if self._store is None:
+            self._store = MemoryStore(ttl=self._ttl, limits=self._limits)
         return ConversationClient(client, store=self._store)
 
 

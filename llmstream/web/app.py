@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from llmstream.web.endpoints import Native
 
 logger = get_logger("llmstream.web")
+_CONVERSATIONS = "llmstream.conversations.client"
+_ROUTER = "llmstream.web.catch_all_router"
 
 
 def create_app(
@@ -74,7 +76,7 @@ def create_app(
     clients its context length and abilities. None: only the client's own model. `access` says who may ask: by default
     anybody on this machine. `router` answers `/streaming_chat` (None: the first of `models`).
     `conversations` keeps what `/api/chat` says: a ConversationClient, or a function that makes one for the first
-    conversation, in a thread (None: in memory until the server stops, within the limits that docs/serving.md has).
+    conversation (None: in memory until the server stops, within the limits that docs/serving.md has).
     `heartbeat` and `write_timeout` are seconds. `tell_refusals`: a client of Anthropic's API that
     a provider of that format answers hears in the provider's own words, without keys, why a request was refused: agents
     mend themselves by them.
@@ -102,7 +104,7 @@ def create_app(
         facts=facts,
         limits=limits,
         conversations=owned.conversations(conversations, client),
-        router=FirstUse(partial(_catch_all, client, first, limits), router),
+        router=FirstUse(_ROUTER, partial(_catch_all, client, first, limits), router),
         heartbeat=heartbeat,
         write_timeout=write_timeout,
         tell_refusals=tell_refusals,
@@ -130,7 +132,7 @@ class _Owned:
     ) -> FirstUse[ConversationClient]:
         """The conversations that were given, or the app's own."""
         if given is not None and not callable(given):
-            return FirstUse.of(given)
+            return FirstUse(_CONVERSATIONS, lambda: given, given)
         make = given or partial(_conversations_in_memory, client)
 
         def open_conversations() -> ConversationClient:
@@ -138,7 +140,7 @@ class _Owned:
             self._made.append(made_here)
             return made_here
 
-        return FirstUse(open_conversations)
+        return FirstUse(_CONVERSATIONS, open_conversations)
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncGenerator[None, None]:
@@ -227,8 +229,10 @@ _OUT_OF_SCOPE = {
 
 
 def _routes(service: Service) -> list[Route | WebSocketRoute]:
-    native: FirstUse[Native] = FirstUse(partial(_native, service))
-    conversing: FirstUse[Conversing] = FirstUse(partial(_conversing, service))
+    native: FirstUse[Native] = FirstUse("llmstream.web.endpoints", partial(_native, service))
+    conversing: FirstUse[Conversing] = FirstUse(
+        "llmstream.web.conversation_endpoints", partial(_conversing, service)
+    )
     health = HealthChecks(service.missing)
 
     async def openapi(_: Request) -> Response:

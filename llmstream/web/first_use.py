@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
-from threading import Lock
+from importlib import import_module
 from typing import Generic, TypeVar
-
-from llmstream.checks import require_value
 
 T = TypeVar("T")
 Connection = TypeVar("Connection")
@@ -15,27 +14,24 @@ Answer = TypeVar("Answer")
 
 
 class FirstUse(Generic[T]):
-    """The value that `make` returns. It is called once, in a thread: what it imports would hold up every stream.
+    """The value that `make` returns. It is called once, in the event loop, after `module` was imported.
 
-    An exception of `make` goes to the request that waits for it, and the next request tries again.
+    That happens in a thread, since it would hold up every stream. An exception goes to the request that waits for the
+    value, and the next request tries again.
     """
 
-    def __init__(self, make: Callable[[], T], made: T | None = None) -> None:
-        self._make = make
-        self._lock = Lock()
+    def __init__(self, module: str, make: Callable[[], T], made: T | None = None) -> None:
+        self._module, self._make = module, make
         self.made = made
         """None before the first use."""
 
-    @classmethod
-    def of(cls, value: T) -> FirstUse[T]:
-        """A value that there is already."""
-        return cls(lambda: value, value)
-
     async def get(self) -> T:
         """The value."""
+        if self.made is None and self._module not in sys.modules:
+            await asyncio.to_thread(import_module, self._module)
         if self.made is None:
-            await asyncio.to_thread(self._open)
-        return require_value(self.made, "make returned None", TypeError)
+            self.made = self._make()
+        return self.made
 
     def endpoint(
         self, answer: Callable[[T, Connection], Awaitable[Answer]]
@@ -46,8 +42,3 @@ class FirstUse(Generic[T]):
             return await answer(await self.get(), connection)
 
         return serve
-
-    def _open(self) -> None:
-        with self._lock:
-            if self.made is None:
-                self.made = self._make()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 
 from llmstream import LLMClient
 from llmstream.conversations import ConversationClient, MemoryStore, StoreError
 from llmstream.testing import ScriptedProvider
 from llmstream.web import create_app
+from llmstream.web.first_use import FirstUse
 from tests.web.serving import fetch, serving
 
 
@@ -40,12 +42,12 @@ class Opening:
     def __init__(self, failures: int = 0) -> None:
         self.store = Losable()
         self.failures = failures
-        self.threads: list[threading.Thread] = []
+        self.calls = 0
         self.made: list[Closing] = []
 
     def __call__(self) -> Closing:
-        self.threads.append(threading.current_thread())
-        if len(self.threads) <= self.failures:
+        self.calls += 1
+        if self.calls <= self.failures:
             raise OSError("the disk is away")
         client = LLMClient("m", provider=ScriptedProvider(["hi"]))
         self.made.append(Closing(client, store=self.store))
@@ -61,23 +63,22 @@ async def begin(port: int) -> int:
     return (await fetch(port, "/api/chat/session", "POST"))[0]
 
 
-async def test_conversations_are_made_once_for_the_first_that_needs_them_in_a_thread() -> None:
+async def test_conversations_are_made_once_for_the_first_that_needs_them() -> None:
     opening = Opening()
     async with serving(app_with(opening)) as port:
         for path in ("/", "/healthz", "/readyz"):
             assert (await fetch(port, path))[0] == 200
         assert (await fetch(port, "/chat", "POST", b'{"prompt": "hi"}'))[0] == 200
-        assert opening.threads == []
+        assert opening.calls == 0
         assert await asyncio.gather(*(begin(port) for _ in range(8))) == [201] * 8
-        assert len(opening.threads) == 1
-        assert opening.threads[0] is not threading.current_thread()
+        assert opening.calls == 1
 
 
 async def test_whoever_comes_first_is_told_that_it_failed_and_the_next_one_tries_again() -> None:
     opening = Opening(failures=2)
     async with serving(app_with(opening)) as port:
         assert [await begin(port) for _ in range(4)] == [500, 500, 201, 201]
-        assert len(opening.threads) == 3
+        assert opening.calls == 3
         status, _, body = await fetch(port, "/readyz")
         assert (status, json.loads(body)) == (200, {"status": "ready"})
 
@@ -99,3 +100,24 @@ async def test_an_app_closes_the_conversations_that_it_had_made() -> None:
     async with serving(app_with(unused), lifespan="on"):
         pass
     assert unused.made == []
+
+
+async def test_a_module_is_imported_in_a_thread_and_the_value_made_in_the_loop(
+    tmp_path, monkeypatch
+) -> None:
+    name = "llmstream_imported_at_first_use"
+    (tmp_path / f"{name}.py").write_text("import threading\nTHREAD = threading.get_ident()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    makers: list[int] = []
+
+    def make() -> str:
+        makers.append(threading.get_ident())
+        return "made"
+
+    part = FirstUse(name, make)
+    try:
+        assert await asyncio.gather(*(part.get() for _ in range(4))) == ["made"] * 4
+        assert makers == [threading.get_ident()]
+        assert threading.get_ident() != sys.modules[name].THREAD
+    finally:
+        sys.modules.pop(name, None)
