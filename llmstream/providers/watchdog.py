@@ -216,6 +216,8 @@ class _Cancellable(Generic[T]):
             except StopIteration as done:
                 result: T = done.value
                 return result
+            finally:
+                given = None  # an exception's traceback leads back to this frame
             self._waits_for = waits_for
             if self._is_due:
                 self._interrupt()

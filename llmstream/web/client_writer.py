@@ -71,7 +71,10 @@ class _Steps:
     def throw(self, *problem: Any) -> Any:
         """Go on with an exception."""
         self.began = time.monotonic()
-        return self._throw(*problem)
+        try:
+            return self._throw(*problem)
+        finally:
+            del problem  # its traceback leads back to this frame
 
 
 class ClientWriter:
@@ -172,15 +175,18 @@ class ClientWriter:
             # Both lead back to this object, which then only the garbage collector could free.
             del self._send_heartbeat
             self._steps = None
-        if self._interruption is not None:
-            self._end_interruption(self._interruption, problem, task, others)
-            return False
-        if isinstance(problem, UnsentError):
-            self._log_unsent(problem.__cause__)
-            return False
-        if problem is not None:
-            raise problem
-        return True
+        try:
+            if self._interruption is not None:
+                self._end_interruption(self._interruption, problem, task, others)
+                return False
+            if isinstance(problem, UnsentError):
+                self._log_unsent(problem.__cause__)
+                return False
+            if problem is not None:
+                raise problem
+            return True
+        finally:
+            problem = None  # its traceback leads back to this frame, and so to all of the answer
 
     # --- inside ---------------------------------------------------------------------------------------------
 

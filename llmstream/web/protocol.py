@@ -193,6 +193,7 @@ class Bounded(_Base):
         self._tell_left()
         # All of these lead back to this object, which then only the garbage collector could free.
         self._watched.release()
+        self._leave = None
         self.app_state = {}
         self.scope = self.cycle = None  # type: ignore[assignment]  # nothing of them is asked any more
 

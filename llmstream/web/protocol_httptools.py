@@ -72,6 +72,11 @@ class BoundedHttptools(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bou
     def _has_queue(self) -> bool:
         return bool(self.pipeline)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing of it stays behind."""
+        super().connection_lost(exc)
+        self.pipeline.clear()  # those who wait in it know this object
+
     def send_400_response(self, msg: str) -> None:
         """Answer a request that the parser refused, or that this server did."""
         self._refuse(self._flaw)
