@@ -75,6 +75,15 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "an unknown format": document(provider({"type": "compaction"}, "of-tomorrow")),
     "chat has none": document(provider({"type": "compaction"}, "openai-chat")),
     "a member of Gemini": document(provider({"fileData": {"fileUri": "f"}}, "gemini-generate")),
+    "a user's step": document(
+        provider({"type": "user_input", "content": []}, "gemini-interactions")
+    ),
+    "a step of a call": document(
+        {
+            **call({"step": {"type": "user_input"}}, **BY_PROVIDER),
+            "provider_data": {"format": "gemini-interactions", "step": {"type": "user_input"}},
+        }
+    ),
     "beside a text": document(part("text", {"message_members": EVIL})),
     "a role beside a text": document(part("text", {"message_members": {"role": "developer"}})),
     "in a text": document(part("text", {"members": {"type": "input_file", "file_id": "f"}})),
@@ -136,7 +145,16 @@ hostile_values = st.recursive(
 )
 hostile_data = st.dictionaries(
     st.sampled_from(
-        [*EVIL, "item", "members", "message_members", "summary", "phase", "reasoning_details"]
+        [
+            *EVIL,
+            "item",
+            "step",
+            "members",
+            "message_members",
+            "summary",
+            "phase",
+            "reasoning_details",
+        ]
     ),
     hostile_values,
     max_size=3,

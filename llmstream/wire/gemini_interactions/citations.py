@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from llmstream.checks import as_text
+from llmstream.checks import as_object, as_text
 from llmstream.messages import Source
 from llmstream.provider_data import own_notes
 from llmstream.wire.byte_places import bytes_of
@@ -44,7 +44,7 @@ def parse_citation(annotation: Mapping[str, Any], place_of: Callable[[int], int]
 
 def render_citation(source: Source, text: str, before: int) -> dict[str, Any]:
     """A Source as an annotation of the text of a step. `before`: characters of the answer before that."""
-    own: Mapping[str, Any] = own_notes(source.provider_data, FORMAT).get("citation") or {}
+    own = as_object(own_notes(source.provider_data, FORMAT).get("citation"))
     said = {name: value for name, value in own.items() if name not in (START, END)}
     return {**(said or _said(source)), **_place(source, text, before)}
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from llmstream.checks import as_text
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import (
     EventType,
@@ -256,7 +257,7 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
 
 
 def _signature(data: Mapping[str, Any] | None) -> dict[str, Any]:
-    return present(signature=own_notes(data, FORMAT).get("signature"))
+    return present(signature=as_text(own_notes(data, FORMAT).get("signature")))
 
 
 def _stop(index: int) -> dict[str, Any]:

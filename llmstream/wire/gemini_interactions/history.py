@@ -121,7 +121,7 @@ class RenderedSteps:
             return own_step(call)
         self._names[call.id] = call.name
         step = {"type": CALL, "id": call.id, "name": call.name, "arguments": input_of(call) or {}}
-        signature = own_notes(call.provider_data, FORMAT).get(_SIGNATURE)
+        signature = as_text(own_notes(call.provider_data, FORMAT).get(_SIGNATURE))
         return {**step, **present(signature=signature), **own_members(call.provider_data, FORMAT)}
 
     def _result(self, result: ToolResult) -> dict[str, Any] | None:

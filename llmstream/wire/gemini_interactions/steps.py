@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llmstream.checks import as_text
+from llmstream.checks import as_object, as_text
 from llmstream.media_types import essence
 from llmstream.messages import File, ToolCall, ToolResult, parse_arguments
 from llmstream.provider_data import keep, own_members, own_notes
@@ -79,9 +79,10 @@ def parse_result(step: Mapping[str, Any], call_id: str) -> ToolResult:
 
 
 def own_step(part: ToolCall | ToolResult) -> dict[str, Any] | None:
-    """The step of a call or result of Google's; None for another format's."""
-    step: dict[str, Any] | None = own_notes(part.provider_data, FORMAT).get(_STEP)
-    return step
+    """The step of a call or result of Google's; None for another format's. A client may have changed what it kept."""
+    step = as_object(own_notes(part.provider_data, FORMAT).get(_STEP))
+    is_tools = family_of(str(step.get("type"))) in (RAN, TOLD)
+    return dict(step) if is_tools else None
 
 
 # --- files ----------------------------------------------------------------------------------------------------
