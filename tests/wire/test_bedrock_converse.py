@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import EventType, Start, error, opaque, reasoning_delta, text_delta
+from llmstream.events.types import (
+    EventType,
+    Start,
+    StreamEvent,
+    error,
+    opaque,
+    reasoning_delta,
+    text_delta,
+)
 from llmstream.messages import (
     ChatRequest,
     File,
@@ -30,9 +39,11 @@ from llmstream.wire import encoder
 from llmstream.wire.bedrock_converse.decode import ConverseDecoder
 from llmstream.wire.bedrock_converse.encode import ConverseEncoder
 from llmstream.wire.bedrock_converse.request import parse_request, render_request
+from llmstream.wire.bedrock_converse.whole_answer import render_answer
 from llmstream.wire.framing.event_stream import EventStream
 from tests.grammar_check import check_calls, check_stream
 from tests.recordings import (
+    all_answers,
     bytewise,
     decode,
     each_count,
@@ -44,6 +55,7 @@ from tests.wire.vendor_types import check_converse
 
 FORMAT = "bedrock-converse"
 FRAMING = EventStream()
+PNG = "iVBORw0KGgo="
 START = ("messageStart", {"role": "assistant"})
 
 
@@ -723,6 +735,57 @@ def test_a_recordings_events_survive_chunking_and_the_round_trip(recording):
         assert decode(ConverseDecoder, bytewise(recording.body)) == events
     again = decode(ConverseDecoder, [written(events)])
     assert again == events
+
+
+@pytest.mark.parametrize("case", all_answers(FORMAT))
+def test_a_whole_answer_says_what_its_stream_says(case):
+    """Rendered as one document and read again, it has the same parts, reason and usage."""
+    if case is None:
+        pytest.skip("no recordings")
+    last = decode(ConverseDecoder, [case.body])[-1]
+    if last.message is None:
+        return
+    read = decode(ConverseDecoder, [json.dumps(render_answer(last)).encode()])[-1]
+    assert without_blanks(read.message) == without_blanks(last.message)
+    assert (read.finish_reason, read.usage) == (last.finish_reason, last.usage)
+
+
+def without_blanks(message):
+    """The parts, whatever the blanks in arguments."""
+    is_call = [isinstance(part, ToolCall) and part.complete for part in message.parts]
+    parts = zip(message.parts, is_call, strict=True)
+    return [replace(part, arguments="") if whole else part for part, whole in parts]
+
+
+@pytest.mark.parametrize(
+    ("part", "block"),
+    [
+        (TextPart("Hi"), {"text": "Hi"}),
+        (
+            ToolCall("t", "f", '{"a": 1}', {"a": 1}),
+            {"toolUse": {"toolUseId": "t", "name": "f", "input": {"a": 1}}},
+        ),
+        (ToolCall("t", "f", "", {}), {"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}),
+        (
+            ReasoningPart("Hm", "c2ln", format=FORMAT),
+            {"reasoningContent": {"reasoningText": {"text": "Hm", "signature": "c2ln"}}},
+        ),
+        (
+            ProviderPart(FORMAT, {"reasoningContent": {"redactedContent": "eA=="}}),
+            {"reasoningContent": {"redactedContent": "eA=="}},
+        ),
+        (
+            File(data=PNG, media_type="image/png"),
+            {"image": {"format": "png", "source": {"bytes": PNG}}},
+        ),
+    ],
+)
+def test_each_part_of_a_whole_answer_is_a_block(part, block):
+    message = Message("assistant", [part])
+    event = StreamEvent(
+        EventType.MESSAGE_COMPLETE, message=message, finish_reason=FinishReason.STOP
+    )
+    assert render_answer(event)["output"]["message"]["content"] == [block]
 
 
 @each_count

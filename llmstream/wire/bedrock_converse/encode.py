@@ -1,4 +1,4 @@
-"""Events to the bytes of a Converse stream, or to a whole answer: the inverse of `decode.py`.
+"""Events to the bytes of a Converse stream: the inverse of `decode.py`. `whole_answer.py` has the document.
 
 What the format has no place for is left out: ids and models, STATUS and RETRY, files that aren't pictures; a refusal's
 words become text. A failure that only a cut can express (truncated, connection) writes no exception: whoever sends the
@@ -60,14 +60,14 @@ _EXCEPTIONS = {
 _SERVER = "internalServerException"
 
 
-class _Event(NamedTuple):
+class ConverseEvent(NamedTuple):
     """One event of the stream."""
 
     name: str
     payload: dict[str, Any]
 
 
-_Events = Iterator[_Event]
+_Events = Iterator[ConverseEvent]
 
 
 class ConverseEncoder(OpaqueEncoder):
@@ -85,6 +85,10 @@ class ConverseEncoder(OpaqueEncoder):
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event; empty for those that the format has no place for."""
         return b"".join(map(_message, self._frames(event)))
+
+    def events(self, event: StreamEvent) -> Iterator[ConverseEvent]:
+        """The same, not yet bytes."""
+        return self._frames(event)
 
     # --- blocks --------------------------------------------------------------------------------------------
 
@@ -175,7 +179,7 @@ class ConverseEncoder(OpaqueEncoder):
 
     def _begin(self, event: StreamEvent) -> _Events:
         self._started = True
-        yield _Event("messageStart", {"role": "assistant"})
+        yield ConverseEvent("messageStart", {"role": "assistant"})
         yield from self._tell_early()
 
     def _complete(self, event: StreamEvent) -> _Events:
@@ -185,15 +189,15 @@ class ConverseEncoder(OpaqueEncoder):
         yield from self._close_prose()
         for index in self._calls.values():
             yield _stop(index)
-        yield _Event("messageStop", _ending(event))
-        yield _Event("metadata", _metadata(event))
+        yield ConverseEvent("messageStop", _ending(event))
+        yield ConverseEvent("metadata", _metadata(event))
 
     def _error(self, event: StreamEvent) -> _Events:
         if event.usage is not None:
-            yield _Event("metadata", _metadata(event))
+            yield ConverseEvent("metadata", _metadata(event))
         info = sayable_failure(event)
         if info is not None:
-            yield _Event(exception_name(info), {"message": info.message})
+            yield ConverseEvent(exception_name(info), {"message": info.message})
 
     _WRITERS: ClassVar[Mapping[EventType, Writer]] = {
         EventType.TEXT_DELTA: _prose_delta,
@@ -260,19 +264,19 @@ def render_content(content: Any) -> list[Any]:
     return content if is_own else [{"json": content}]
 
 
-def _start(index: int, kind: str, start: dict[str, Any]) -> _Event:
-    return _Event("contentBlockStart", {"contentBlockIndex": index, "start": {kind: start}})
+def _start(index: int, kind: str, start: dict[str, Any]) -> ConverseEvent:
+    return ConverseEvent("contentBlockStart", {"contentBlockIndex": index, "start": {kind: start}})
 
 
-def _delta(index: int, kind: str, delta: Any) -> _Event:
-    return _Event("contentBlockDelta", {"contentBlockIndex": index, "delta": {kind: delta}})
+def _delta(index: int, kind: str, delta: Any) -> ConverseEvent:
+    return ConverseEvent("contentBlockDelta", {"contentBlockIndex": index, "delta": {kind: delta}})
 
 
-def _stop(index: int) -> _Event:
-    return _Event("contentBlockStop", {"contentBlockIndex": index})
+def _stop(index: int) -> ConverseEvent:
+    return ConverseEvent("contentBlockStop", {"contentBlockIndex": index})
 
 
-def _message(event: _Event) -> bytes:
+def _message(event: ConverseEvent) -> bytes:
     text = json.dumps(event.payload, ensure_ascii=False, separators=(",", ":"))
     write = _FRAMING.exception if event.name.endswith("Exception") else _FRAMING.frame
     return write(encode_json(text), event.name)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.messages import FinishReason, Message, TextPart
+from llmstream.wire.bedrock_converse.whole_answer import render_answer
 from llmstream.wire.specimen import Specimen
 
 
 def _document(text: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": [{"text": text}]}
-    return {"output": {"message": message}, "stopReason": "end_turn", "metrics": {"latencyMs": 0}}
+    message = Message("assistant", [TextPart(text)])
+    reason = FinishReason.STOP
+    return render_answer(
+        StreamEvent(EventType.MESSAGE_COMPLETE, message=message, finish_reason=reason)
+    )
 
 
 def _refusal(error: dict[str, Any]) -> dict[str, Any]:
