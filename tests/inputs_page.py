@@ -19,6 +19,7 @@ from llmstream.wire.part_rules import (
     INTERACTIONS_PARTS,
     KINDS,
     LABELLED,
+    MESSAGES_BY_DATA,
     MESSAGES_PARTS,
     OLLAMA_PARTS,
     RESPONSES_PARTS,
@@ -36,6 +37,10 @@ FORMATS: Mapping[str, PartRules] = {
     "bedrock-converse": CONVERSE_PARTS,
     "cohere-v2": COHERE_PARTS,
     "ollama-native": OLLAMA_PARTS,
+}
+CLOUDS: Mapping[str, PartRules] = {
+    "anthropic-bedrock": MESSAGES_BY_DATA,
+    "anthropic-vertex": MESSAGES_BY_DATA,
 }
 HEAD = """# Inputs: images, PDFs, files, sound and film
 
@@ -87,12 +92,15 @@ def render() -> str:
         (
             HEAD,
             "## What each format takes\n",
-            *_table("format", FORMATS),
+            *_table("format", {**FORMATS, **CLOUDS}),
             "\n## What hosts of OpenAI's format take\n",
             "Whether a model of the host sees or hears, the host says itself.\n",
             *_table("host", compatible),
             "\n## Sources\n",
-            *(f"- {name}: {rules.source}" for name, rules in {**FORMATS, **compatible}.items()),
+            *(
+                f"- {name}: {rules.source}"
+                for name, rules in {**FORMATS, **CLOUDS, **compatible}.items()
+            ),
             "",
         )
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from llmstream.messages import ChatRequest
 from llmstream.providers.api import API
+from llmstream.providers.config import ProviderConfig
 from llmstream.providers.exchange import Outbound
 from llmstream.providers.http_provider import HTTPProvider, LearnedTraits
 from llmstream.providers.provider import ProviderTraits, SchemaSupport
@@ -15,6 +16,7 @@ from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.anthropic_messages.request import MessagesVariant, render_request, takes_prefill
 from llmstream.wire.anthropic_messages.versions import HEADER, WITH_SAMPLING, version_for
 from llmstream.wire.outbound import Rendered
+from llmstream.wire.part_rules import MESSAGES_BY_DATA, MESSAGES_PARTS
 
 _NO_SCHEMA = re.compile(
     r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-0([-@]|$)|$)"
@@ -44,6 +46,10 @@ class _ClaudeTraits(LearnedTraits):
         )
 
 
+_BY_DATA = ("AsyncAnthropicBedrock", "AsyncAnthropicVertex")
+"""Clients of clouds that read no addresses."""
+
+
 class AnthropicProvider(HTTPProvider):
     """Anthropic, or a server that speaks its format. Amazon's and Google's variants through `sdk_client`."""
 
@@ -57,6 +63,12 @@ class AnthropicProvider(HTTPProvider):
     )
     format = "anthropic-messages"
     default_model: str | None = "claude-sonnet-4-5"
+    parts = MESSAGES_PARTS
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        if type(config.sdk_client).__name__ in _BY_DATA:
+            self.parts = MESSAGES_BY_DATA
 
     def make_traits(self, **traits: Any) -> ProviderTraits:
         """The traits of Claude's models."""
@@ -68,7 +80,12 @@ class AnthropicProvider(HTTPProvider):
         unsigned = "deepseek" in model or "kimi" in model
         return render_request(
             request,
-            MessagesVariant(self.name, version=given.get(HEADER), unsigned_thinking=unsigned),
+            MessagesVariant(
+                self.name,
+                version=given.get(HEADER),
+                parts=self.parts,
+                unsigned_thinking=unsigned,
+            ),
         )
 
     def count_outbound(self, rendered: Rendered) -> Outbound:

@@ -16,6 +16,7 @@ from llmstream.providers.cloud_needs import (
 )
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.providers.sdk_adapter import CloudAdapter
+from llmstream.wire.part_rules import MESSAGES_BY_DATA
 
 _INSTALL_AWS = "pip install 'anthropic[bedrock]'"
 
@@ -39,6 +40,7 @@ class ClaudeAtAmazon(AnthropicProvider):
         install=_INSTALL_AWS,
     )
     default_model = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+    parts = MESSAGES_BY_DATA
 
 
 class ClaudeAtMantle(AnthropicProvider):
@@ -80,6 +82,7 @@ class ClaudeAtGoogle(AnthropicProvider):
         key_name="access_token",
     )
     default_model = "claude-sonnet-4-5@20250929"
+    parts = MESSAGES_BY_DATA
 
 
 class ClaudeAtMicrosoft(AnthropicProvider):

@@ -208,6 +208,17 @@ MESSAGES_PARTS = PartRules(
     source="anthropic.types.beta.BetaImageBlockParam, BetaRequestDocumentBlockParam; "
     "platform.claude.com/docs/en/build-with-claude/vision and …/pdf-support",
 )
+MESSAGES_BY_DATA = PartRules(
+    kinds={
+        "image": by("data", types=COMMON_IMAGES, most=7.5),
+        "pdf": by("data", most=32),
+        "text": by("data"),
+    },
+    source="400 `URL sources are not supported` of Claude at Vertex AI (anthropic-sdk-typescript#1038, "
+    "langchain-google#1088) and at Bedrock (pollinations#5862); no ids: "
+    "platform.claude.com/docs/en/build-with-claude/files",
+)
+"""Claude at Google's and Amazon's."""
 GENERATE_PARTS = PartRules(
     kinds={
         "image": by(

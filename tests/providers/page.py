@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
 from pathlib import Path
+
+if __name__ == "__main__":  # run as a script, the folder above is not on the path
+    sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from llmstream.providers import clouds, registry
 from llmstream.providers.api import API
@@ -15,9 +19,28 @@ from llmstream.wire.fitting.tools import COMPATIBLE_TOOLS
 from llmstream.wire.openai_chat.request import ChatVariant
 from llmstream.wire.option_rules import OPENAI_SAMPLING
 from llmstream.wire.part_rules import COMPATIBLE_PARTS
+from tests.providers.abilities import table
 
 PATH = Path(__file__).parents[2] / "docs" / "providers.md"
-HEAD = """# Providers of the compatible family
+ABILITIES_HEAD = """# Providers
+
+## What each row can
+
+Made by rendering requests, from what recorded answers have, and from the sources of the rows' data. `local` and
+`simulator` ask nobody, and aren't here.
+
+| word | what it means |
+|---|---|
+| yes, data, URL | it goes out, and the host is known to take it; files are PDFs, by bytes or address (docs/inputs.md) |
+| marks | `cache=` says what the host keeps of a prompt |
+| by itself | the host keeps prompts unasked, and `usage.cache_read_tokens` tells what it had |
+| on or off | no other effort is known there; a warning says so |
+| no | left out, with a warning; with `strict=True` that raises. Of what comes back: there is none |
+| not known | it goes out, and the host says itself; nobody has shown us that it takes it |
+
+"""
+HEAD = """
+## The compatible family
 
 Made from `llmstream/providers/compatible.py` by `python tests/providers/page.py`. Write `"name:model"`, or the name
 alone where there is a default model. `base_url=` and `api_key=` take precedence over what stands here. A `{NAME}` in an
@@ -140,7 +163,7 @@ USUAL = {
 def render() -> str:
     """The page."""
     vendors = "".join(_line(vendor) for vendor in VENDORS.values())
-    return HEAD + vendors + _bedrock() + _interactions() + _clouds()
+    return ABILITIES_HEAD + table() + HEAD + vendors + _bedrock() + _interactions() + _clouds()
 
 
 def _bedrock() -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from llmstream import EventType, LLMClient, RetryPolicy
 from llmstream.errors import ConfigurationError
+from llmstream.messages import ImagePart, Message
 from llmstream.providers.config import TRANSPORTS
 from llmstream.providers.registry import Listing, default_model, listing
 from tests.loopback import Loopback, answer, refuse
@@ -109,7 +110,10 @@ def set_all(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @each_row
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    "transport",
+    [TRANSPORTS[0], *(pytest.param(each, marks=pytest.mark.slow) for each in TRANSPORTS[1:])],
+)
 async def test_a_question_goes_where_it_belongs_with_the_cloud_s_key(
     name: str, transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +146,9 @@ async def test_a_refusal_is_told_without_the_key(
     assert echo not in f"{last!r}{ours!r}"
 
 
-@pytest.mark.parametrize("name", ["anthropic-bedrock", "openai-bedrock"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("anthropic-bedrock", marks=pytest.mark.slow), "openai-bedrock"]
+)
 async def test_amazon_s_credentials_sign_the_request(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +291,44 @@ def test_google_s_own_file_counts(
     folder.mkdir(parents=True)
     (folder / "application_default_credentials.json").write_text("{}")
     assert row_of(name).ready
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        pytest.param("anthropic-bedrock", ["base64"], marks=pytest.mark.slow),
+        ("anthropic-vertex", ["base64"]),
+        ("anthropic-foundry", ["url", "base64"]),
+    ],
+)
+async def test_claude_reads_addresses_at_anthropic_s_own_alone(
+    name: str, kinds: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Amazon and Google answer 400 `URL sources are not supported`."""
+    set_all(name, monkeypatch)
+    seen = [ImagePart(url="https://a.example/b.png"), ImagePart(data=b"\x89PNG\r\n\x1a\n")]
+    async with Loopback(answer(FORMATS[name])) as server, client(name, server) as ours:
+        last = await anext(ours.chat_completion([Message("user", seen)], stream=False))
+        assert last.start is not None, last.error
+        sources = [
+            block["source"]["type"] for block in server.requests[0].body["messages"][0]["content"]
+        ]
+    assert sources == kinds
+    assert ("by its URL; give its data" in str(last.start.warnings)) == ("url" not in kinds)
+
+
+async def test_a_user_s_own_client_of_a_cloud_gets_no_addresses_either() -> None:
+    anthropic = pytest.importorskip("anthropic")
+    seen = [ImagePart(url="https://a.example/b.png"), ImagePart(data=b"\x89PNG\r\n\x1a\n")]
+    options: Any = {"region": "eu", "project_id": "p", "access_token": "google-token-1"}
+    async with (
+        Loopback(answer("anthropic-messages")) as server,
+        anthropic.AsyncAnthropicVertex(base_url=server.url("anthropic"), **options) as sdk,
+    ):
+        ours = LLMClient("anthropic:claude-x", sdk_client=sdk, retry=ONCE)
+        await ours.complete([Message("user", seen)])
+        content = server.requests[0].body["messages"][0]["content"]
+    assert [block["source"]["type"] for block in content] == ["base64"]
 
 
 async def test_a_token_of_azure_s_directory_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ from llmstream.wire.option_rules import (
 )
 from llmstream.wire.option_values import name_unsupported, tier_for
 from llmstream.wire.outbound import Rendered
-from llmstream.wire.part_rules import MESSAGES_PARTS
+from llmstream.wire.part_rules import MESSAGES_PARTS, PartRules
 from llmstream.wire.reasoning import is_off, owed_to
 
 
@@ -56,6 +56,8 @@ class MessagesVariant:
     """The output limit where the request has none: the API requires one, and all but the oldest models allow this."""
     version: str | None = None
     """The caller's own `anthropic-version`; None: the one that suits each body goes with it."""
+    parts: PartRules = MESSAGES_PARTS
+    """The images and files that the server takes."""
     unsigned_thinking: bool = False
     """Whether reasoning that nobody signed goes back: DeepSeek and Kimi want it so, Anthropic refuses it. Then those
     that owe it (`llmstream.wire.reasoning`) have a blank one where there is none."""
@@ -155,7 +157,7 @@ def _history_rules(request: ChatRequest, variant: MessagesVariant) -> HistoryRul
         shared_signatures=_CLAUDE,
         owed=owed_to(request.model) if unsigned else None,
         reasoning_leads=True,
-        parts=MESSAGES_PARTS,
+        parts=variant.parts,
         trims_last_text=_goes_on(request.model),
     )
 
