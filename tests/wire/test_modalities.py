@@ -202,7 +202,7 @@ def test_openai_s_words() -> None:
 
 
 async def test_attempts_whose_text_is_in_the_message_are_summed() -> None:
-    other = Usage(input_tokens=1, input_by_modality={"image": 2, "video": 3})
+    other = Usage(input_tokens=1, output_tokens=2, input_by_modality={"image": 2, "video": 3})
     provider = ScriptedProvider(["Hello, ", TOLD, ErrorInfo("truncated", "cut")], ["world!", other])
     retry = RetryPolicy(base_delay=0)
     async with LLMClient(provider=provider, on_interrupt="continue", retry=retry) as client:
