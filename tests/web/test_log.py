@@ -76,6 +76,10 @@ async def strings():
     yield "half"
 
 
+async def numbers():
+    yield 3
+
+
 async def chunks():
     yield StreamingChunk(content="half")
 
@@ -109,11 +113,10 @@ def tool_that_fails():
 EVENTS = {
     "generator": raising,
     "at-once": raising_at_once,
-    "strings": strings,
+    "numbers": numbers,
     "coalesced-strings": lambda: streams.coalesce(strings(), chars=5),
     "mapped-strings": lambda: streams.map_text(strings(), str.upper),
     "collected-chunks": lambda: streams.coalesce(chunks(), chars=5),
-    "chunks": chunks,
     "operator": lambda: streams.map_text(LLMClient(provider=ScriptedProvider(["a"])).chat_completion(HI), broken),
     "closing": failing_to_close,
     "leaving": failing_when_left,
@@ -274,10 +277,9 @@ async def test_every_failure_leaves_one_record(tmp_path) -> None:
     raised = {
         "generator": "KeyError: 'in a generator'",
         "at-once": "RuntimeError: Incorrect",
-        "strings": "AttributeError: 'str' object",
+        "numbers": "TypeError: events must be StreamEvents, pieces of text or StreamingChunks, not int",
         "coalesced-strings": "AttributeError: 'str' object",
         "mapped-strings": "AttributeError: 'str' object",
-        "chunks": "AttributeError: 'StreamingChunk' object",
         "collected-chunks": "AttributeError: 'StreamingChunk' object",
         "operator": "ZeroDivisionError: in an operator",
         "arguments": "temperature",
