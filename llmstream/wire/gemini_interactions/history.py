@@ -175,10 +175,14 @@ def parse_history(system: Any, given: Any) -> list[Message]:
     listed = [listed] if isinstance(listed, Mapping) else listed
     reader = _InputSteps()
     read = [reader.read(*item) for item in items_at(listed, "input")]
-    for role, steps in groupby(read, lambda step: step[0]):
+    for role, steps in groupby(read, _speaker):
         parts = [part for _, found in steps for part in found]
         said.append(Message(role, parts))
     return said
+
+
+def _speaker(read: tuple[Role, list[Part]]) -> Role:
+    return read[0]
 
 
 class _InputSteps:

@@ -131,6 +131,7 @@ def _joined(name: str, known: Any, value: Any) -> Any:
     if isinstance(known, dict) and isinstance(value, dict):
         return {**known, **value}
     if isinstance(known, list) and isinstance(value, list):
-        return known + value
-    grows = name == "result" and isinstance(known, str) and isinstance(value, str)
-    return known + value if grows else value
+        return [*known, *value]
+    if name == "result" and isinstance(known, str) and isinstance(value, str):
+        return f"{known}{value}"
+    return value
