@@ -555,6 +555,18 @@ def test_a_whole_interaction_is_read() -> None:
     assert last.usage == Usage(138, 161, cache_read_tokens=7, reasoning_tokens=141)
 
 
+def test_a_whole_interaction_is_what_its_stream_is() -> None:
+    """Texts of several steps among them."""
+    steps = [
+        {"type": "model_output", "content": [{"type": "text", "text": words}]}
+        for words in ("One. ", "Two. ", "Three.")
+    ]
+    streamed = message(*text(0, "One. "), *text(1, "Two. "), *text(2, "Three."), end())
+    whole = document(*steps)[-1].message
+    assert whole is not None
+    assert whole.parts == streamed.parts
+
+
 def test_a_whole_interaction_may_have_its_text_alone() -> None:
     body = {**HEAD, "status": "completed", "output_text": "Hi"}
     (_, told, last) = decode(json.dumps(body).encode())

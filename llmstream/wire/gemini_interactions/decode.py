@@ -165,8 +165,9 @@ class InteractionsDecoder(StepReader):
             if waiting:
                 self._tell_rest(waiting.popleft(), step)
             else:
-                kind = key_of(step)[0]
-                self._end_step(self._begin_step(kind, step, None))
+                whole = self._begin_step(key_of(step)[0], step, None)
+                self._end_step(whole)
+                self._texts.end(whole)
 
     def _tell_output_text(self, whole: str | None) -> None:
         """The text of the last step, which a server may give alone."""
