@@ -190,7 +190,7 @@ def chat_requests(draw: Any) -> ChatRequest:
 
 
 @given(chat_requests())
-@examples(200)
+@examples(60)
 def test_parsing_what_was_rendered_gives_the_same_request(asked: ChatRequest) -> None:
     rendered = render_request(asked)
     assert rendered.warnings == []
@@ -521,6 +521,7 @@ def test_bad_requests_name_the_place(given_: dict[str, Any], place: str) -> None
 FIELDS = ["input", "system_instruction", "tools", "generation_config", "response_format", "labels"]
 
 
+@pytest.mark.slow
 @given(st.sampled_from(FIELDS), strategies.json_values)
 def test_a_field_of_any_content_is_taken_or_refused(name: str, value: Any) -> None:
     with contextlib.suppress(TypeError, ValueError):
@@ -551,6 +552,7 @@ STEP_FIELDS = [
 ]
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(KINDS),
     st.dictionaries(st.sampled_from(STEP_FIELDS), strategies.json_values, max_size=4),
