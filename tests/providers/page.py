@@ -19,7 +19,7 @@ from llmstream.wire.fitting.tools import COMPATIBLE_TOOLS
 from llmstream.wire.openai_chat.request import ChatVariant
 from llmstream.wire.option_rules import OPENAI_SAMPLING
 from llmstream.wire.part_rules import COMPATIBLE_PARTS
-from tests.providers.abilities import table
+from tests.providers.abilities import sources, table
 
 PATH = Path(__file__).parents[2] / "docs" / "providers.md"
 ABILITIES_HEAD = """# Providers
@@ -35,8 +35,13 @@ Made by rendering requests, from what recorded answers have, and from the source
 | marks | `cache=` says what the host keeps of a prompt |
 | by itself | the host keeps prompts unasked, and `usage.cache_read_tokens` tells what it had |
 | on or off | no other effort is known there; a warning says so |
+| by hand | a STATUS `resumable` says where an answer that Google keeps (`store: true`) goes on, if it was cut |
 | no | left out, with a warning; with `strict=True` that raises. Of what comes back: there is none |
 | not known | it goes out, and the host says itself; nobody has shown us that it takes it |
+
+"""
+SOURCES_HEAD = """
+What neither a request nor a recording shows is documented:
 
 """
 HEAD = """
@@ -163,7 +168,8 @@ USUAL = {
 def render() -> str:
     """The page."""
     vendors = "".join(_line(vendor) for vendor in VENDORS.values())
-    return ABILITIES_HEAD + table() + HEAD + vendors + _bedrock() + _interactions() + _clouds()
+    abilities = ABILITIES_HEAD + table() + SOURCES_HEAD + sources()
+    return abilities + HEAD + vendors + _bedrock() + _interactions() + _clouds()
 
 
 def _bedrock() -> str:
