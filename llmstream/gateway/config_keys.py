@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from llmstream.gateway.config_values import ConfigValues
-from llmstream.limits import Rate
+from llmstream.gateway.toml_lines import Path
+from llmstream.limits import Rate, SpendLimit
 from llmstream.web import KeyLimits, KeyRing
 from llmstream.web.key_limits import EVERYBODY
 from llmstream.web.keys import is_key_name
 
-KEY_FIELDS: Final = ("sha256", "models", "rate", "metrics")
+KEY_FIELDS: Final = ("sha256", "models", "rate", "spend_limit", "metrics")
+_SPEND_FIELDS: Final = ("max_cost", "per", "warn_at")
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 _HASHES = 'what stands behind the colon in the line of `llmstream keys new NAME`, such as "2c26…"'
 _MODELS = 'a list of names of this file, such as ["fast"]'
@@ -82,4 +84,20 @@ def _limits(
         if model not in models:
             values.refuse(path, f"there is no model or alias {model!r} in this file")
     rate = values.rate(("keys", name, "rate"), table)
-    return KeyLimits(allowed or None, Rate(**rate) if rate else None)
+    spend_limit = _spend_limit(("keys", name, "spend_limit"), table, values)
+    return KeyLimits(allowed or None, Rate(**rate) if rate else None, spend_limit)
+
+
+def _spend_limit(path: Path, parent: dict[str, Any], values: ConfigValues) -> SpendLimit | None:
+    """The money of a key; None without a limit, or where it's wrong."""
+    count = len(values.flaws)
+    table = values.table(path, parent) or {}
+    values.check_keys(path, table, _SPEND_FIELDS)
+    if "spend_limit" not in parent or len(values.flaws) > count:
+        return None
+    given = {name: table[name] for name in _SPEND_FIELDS if name in table}
+    try:
+        return SpendLimit(**{"max_cost": None, **given})
+    except (TypeError, ValueError) as problem:
+        values.refuse(path, str(problem).removeprefix("SpendLimit: "))
+        return None

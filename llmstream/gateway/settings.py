@@ -75,7 +75,11 @@ class ServerSettings:
         """The part of the worker `index` of `count`: its limits and rates, which together are these."""
         divide = partial(share_of, index=index, count=count)
         key_limits = {
-            name: replace(each, rate=None if each.rate is None else divide(each.rate, RATE_LIMITS))
+            name: replace(
+                each,
+                rate=None if each.rate is None else divide(each.rate, RATE_LIMITS),
+                spend_limit=None if each.spend_limit is None else each.spend_limit.share(count),
+            )
             for name, each in self.access.key_limits.items()
         }
         return replace(

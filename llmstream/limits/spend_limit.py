@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Context, Decimal, InvalidOperation
 from threading import RLock
 from typing import Final
 from weakref import WeakSet
@@ -51,13 +51,13 @@ class SpendLimit:
         warn_at: float = 0.8,
         time: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.max_cost: Final = _dollars(max_cost)
+        self.max_cost = _dollars(max_cost)
         wanted = "a number of seconds, at least 1"
         check_number(per, "SpendLimit: per", wanted, least=1)
-        self.per: Final = per
+        self.per = per
         check_number(warn_at, "SpendLimit: warn_at", "a part from 0 to 1, such as 0.8", least=0)
         require(warn_at <= 1, f"SpendLimit: warn_at must be a part from 0 to 1, not {warn_at!r}")
-        self.warn_at: Final = warn_at
+        self.warn_at = warn_at
         self._time = time
         self._spent: deque[tuple[float, Decimal]] = deque()  # when it was spent last, and how much
         self._total = self._reserved = _ZERO
@@ -104,11 +104,14 @@ class SpendLimit:
         """Another one like this, of which nothing is spent."""
         return SpendLimit(self.max_cost, per=self.per, warn_at=self.warn_at, time=self._time)
 
-    def go_on_from(self, other: SpendLimit) -> None:
-        """Count what was spent of the other one, in whose place this comes."""
-        with other._lock:
-            other._forget_old()
-            self._spent, self._total = other._spent.copy(), other._total
+    def share(self, count: int) -> SpendLimit:
+        """The part of one of `count` processes; together they spend no more than this."""
+        part = Context(rounding=ROUND_FLOOR).divide(self.max_cost, Decimal(count))
+        return SpendLimit(part, per=self.per, warn_at=self.warn_at, time=self._time)
+
+    def renew(self, terms: SpendLimit) -> None:
+        """From now on the other's amount and period hold; what was spent still counts."""
+        self.max_cost, self.per, self.warn_at = terms.max_cost, terms.per, terms.warn_at
 
     def forget(self) -> None:
         """Begin again, as in a forked process: what is reserved, and whoever held a lock, is the parent's."""

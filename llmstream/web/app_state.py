@@ -18,9 +18,10 @@ from llmstream.client import LLMClient
 from llmstream.errors import StrictError
 from llmstream.events.flow import Batched
 from llmstream.events.types import StreamEvent
+from llmstream.limits.spend_limit import set_callers_limit
 from llmstream.messages import ChatRequest, Message, TextPart, Usage
 from llmstream.plain_values import amended
-from llmstream.web.errors import RefusedError
+from llmstream.web.errors import SPENT, RefusedError
 from llmstream.web.first_use import FirstUse
 from llmstream.web.hosted_tools import HostedTools
 from llmstream.web.key_limits import KeyRates
@@ -28,7 +29,7 @@ from llmstream.web.limits import Limits, check_request
 from llmstream.web.native_encoders import Outgoing
 from llmstream.web.negotiation import Choice
 from llmstream.web.responses import respond
-from llmstream.web.served_request import current_request, without_keys
+from llmstream.web.served_request import ServedRequest, current_request, without_keys
 from llmstream.web.token_bound import bound_tokens
 
 if TYPE_CHECKING:
@@ -144,9 +145,15 @@ class Service:
         return True
 
     def admit(self, asked: ChatRequest) -> None:
-        """Reserve what a request will use of its key's rate. Raises RefusedError where that is used up."""
+        """Reserve what a request will use of its key's rate, and have its calls count for the key's spend limit.
+
+        Raises RefusedError where either is used up.
+        """
         request = current_request()
-        if request is None or request.limits.rate is None or request.reservation is not None:
+        if request is None:
+            return
+        self._limit_spending(request)
+        if request.limits.rate is None or request.reservation is not None:
             return
         found = self.key_rates.admit(request.key or "", request.limits.rate, asked)
         if isinstance(found, int | float):
@@ -154,6 +161,12 @@ class Service:
             wait = max(found, self.limits.retry_after)
             raise RefusedError(429, "rate_limit", text, retry_after=wait)
         request.reservation = found
+
+    def _limit_spending(self, request: ServedRequest) -> None:
+        limit = self.key_rates.spend_limit(request.key or "", request.limits.spend_limit)
+        set_callers_limit(limit)
+        if limit is not None and limit.spent >= limit.max_cost:
+            raise RefusedError(SPENT.status, SPENT.kind, SPENT.text, retry_after=limit.retry_after)
 
     def admit_text(self, text: str) -> None:
         """The same for a text, of which the conversation or the router makes a request."""

@@ -26,6 +26,7 @@ from typing import Any, Final, TypeVar
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
 from llmstream.events.types import EventType, Retry, Start, StreamEvent, failure_of
+from llmstream.limits.spend_limit import SPEND_LIMIT
 from llmstream.log import get_logger
 from llmstream.messages import Message, ToolResult
 from llmstream.options import NAMES
@@ -99,6 +100,8 @@ TABLE: dict[str, Told] = dict(
     )
 )
 """One entry for every ErrorKind."""
+SPENT = Told(429, "What may be spent here is used up. Please try again later.", "quota")
+"""Of a limit of the server's own: that of the key, or of its client."""
 
 
 class RefusedError(Exception):
@@ -142,7 +145,7 @@ def public_info(
     `status`: for an HTTP error, which has the status, and what had come of the answer, since it is nowhere else.
     `verbatim`: the provider that may tell in its own words why it refused a request.
     """
-    told = TABLE.get(info.kind, TABLE["internal"])
+    told = SPENT if info.code == SPEND_LIMIT else TABLE.get(info.kind, TABLE["internal"])
     may_be_told = info.kind == "invalid_request"
     return ErrorInfo(
         told.kind,
@@ -265,8 +268,8 @@ def error_headers(info: ErrorInfo) -> dict[str, str]:
     headers = {}
     if info.retry_after is not None and not math.isnan(info.retry_after):
         headers["retry-after"] = str(max(0, math.ceil(min(info.retry_after, 86_400.0))))
-    is_spent = info.attempts > 1
-    if is_spent or not (info.retryable or headers):
+    is_final = info.attempts > 1 or info.kind == "quota"
+    if is_final or not (info.retryable or headers):
         headers["x-should-retry"] = "false"
     return headers
 
@@ -279,7 +282,7 @@ def new_request_id(given: str | None = None) -> str:
 def log_failure(info: ErrorInfo, request_id: str, problem: BaseException | None = None) -> None:
     """Log why an answer failed, in one record. `problem` is what the events raised, where they raised it."""
     is_raised = problem is not None and not isinstance(problem, LLMError)
-    is_ours = is_raised or info.kind == "internal" or info.code == "limiter"
+    is_ours = is_raised or info.kind == "internal" or info.code in ("limiter", SPEND_LIMIT)
     note_error(info, is_upstream=not is_ours)
     if is_raised:
         logger.error(

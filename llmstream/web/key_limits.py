@@ -9,7 +9,7 @@ from typing import Any
 
 from llmstream.checks import require
 from llmstream.errors import ConfigurationError
-from llmstream.limits import Asking, LocalLimiter, Rate, Reservation
+from llmstream.limits import Asking, LocalLimiter, Rate, Reservation, SpendLimit
 from llmstream.messages import ChatRequest
 
 __all__ = ["KeyLimits"]
@@ -24,11 +24,13 @@ class KeyLimits:
 
     `models` are names that the server lists, or the models that they stand for; None: all. The first of them answers
     requests that name none. What is over the `rate` is refused with a 429 that says when to try again. Its requests may
-    all come at once. Tokens are reserved on an estimate, and corrected by the answer's usage.
+    all come at once. Tokens are reserved on an estimate, and corrected by the answer's usage. `spend_limit` is what its
+    calls may cost; it is counted for each name apart, so one object may stand for several.
     """
 
     models: Collection[str] | None = None
     rate: Rate | None = None
+    spend_limit: SpendLimit | None = None
 
     def __post_init__(self) -> None:
         is_list = not isinstance(self.models, str) and isinstance(self.models, Collection)
@@ -36,6 +38,11 @@ class KeyLimits:
         require(self.models is None or is_list, problem, ConfigurationError)
         problem = f"rate must be a Rate such as Rate(requests=60), or None, not {self.rate!r}"
         require(self.rate is None or isinstance(self.rate, Rate), problem, ConfigurationError)
+        limit = self.spend_limit
+        problem = (
+            f'spend_limit must be a SpendLimit such as SpendLimit("5"), or None, not {limit!r}'
+        )
+        require(limit is None or isinstance(limit, SpendLimit), problem, ConfigurationError)
 
     def allowed(self, models: Mapping[str, str | None]) -> Mapping[str, str | None]:
         """Of a server's models, by their names, those that may be asked for."""
@@ -46,17 +53,36 @@ class KeyLimits:
 
 
 NO_LIMITS = KeyLimits()
+_KEPT = 1024
+"""Names whose spending is remembered; beyond that those are forgotten that have spent nothing."""
 
 
 class KeyRates:
-    """What each key has used of its rate, in this process."""
+    """What each key has used of its rate, and what it has spent, in this process."""
 
     def __init__(self) -> None:
         self._limiter = LocalLimiter(_rate_of, key=_holder_of, max_wait=0.0, evenly=False)
+        self._spend_limits: dict[str, SpendLimit] = {}
 
     def go_on_from(self, other: KeyRates) -> None:
         """Count together with another app, in whose place this one comes. A rate that changed begins again."""
         self._limiter = other._limiter
+        self._spend_limits = other._spend_limits
+
+    def spend_limit(self, name: str, terms: SpendLimit | None) -> SpendLimit | None:
+        """The limit of this key, with what it has spent; None without one. Terms that changed hold from now on."""
+        if terms is None:
+            return None
+        limits = self._spend_limits
+        if name in limits:
+            limits[name].renew(terms)
+            return limits[name]
+        if len(limits) >= _KEPT:
+            unused = [each for each, limit in limits.items() if not limit.spent + limit.reserved]
+            for each in unused:
+                del limits[each]
+        limits[name] = terms.fresh()
+        return limits[name]
 
     def admit(self, name: str, rate: Rate, request: ChatRequest) -> Reservation | float:
         """What a request uses, held until it is settled and left; or the seconds after which to try again."""

@@ -241,6 +241,26 @@ BAD = {
         "did you mean requests?",
     ),
     "a key's rate of nothing": (MODEL + "[keys.ann]\nrate = {}\n", 4, "this rate limits nothing"),
+    "a key's money": (
+        MODEL + "[keys.ann]\nspend_limit = { max_costs = 5 }\n",
+        4,
+        "did you mean max_cost?",
+    ),
+    "a key's money of nothing": (
+        MODEL + "[keys.ann]\nspend_limit = { max_cost = 0 }\n",
+        4,
+        "max_cost must be US dollars above 0",
+    ),
+    "a key's money without an amount": (
+        MODEL + "[keys.ann]\nspend_limit = { per = 60 }\n",
+        4,
+        "max_cost must be US dollars above 0",
+    ),
+    "a key's money as a number": (
+        MODEL + "[keys.ann]\nspend_limit = 5\n",
+        4,
+        "spend_limit",
+    ),
     "no such limit": (MODEL + "[limits]\nper_clients = 4\n", 4, "did you mean per_client?"),
     "total": (MODEL + "[limits]\ntotal = 4\n", 4, "write max_streams"),
     "a limit of nothing": (MODEL + "[limits]\nper_client = 0\n", 4, "must be more than 0"),

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from contextlib import suppress
+from decimal import Decimal
 
 import pytest
 import websockets
@@ -17,7 +18,7 @@ from llmstream.gateway.app import Gateway
 from llmstream.gateway.rate_table import RateTable
 from llmstream.gateway.server_store import ServerStore
 from llmstream.gateway.settings import CommandLineModels, SettingsSource
-from llmstream.limits import Rate
+from llmstream.limits import Rate, SpendLimit
 from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
 from llmstream.web import AuditLog
 from llmstream.web.keys import hash_line
@@ -184,11 +185,15 @@ model = "simulator"
 [keys.ann]
 sha256 = "{"a" * 64}"
 rate = {{ requests = 5, concurrent = 2 }}
+spend_limit = {{ max_cost = "1", per = 60 }}
 """
     source = SettingsSource(AccessOptions(), CommandLineModels(), path="gw.toml")
     shares = [source.settings(text).share(index, 2) for index in range(2)]
     rates = [share.access.key_limits["ann"].rate for share in shares]
     assert [(rate.requests, rate.concurrent) for rate in rates] == [(3, 1), (2, 1)]
+    spend_limits = [share.access.key_limits["ann"].spend_limit for share in shares]
+    assert [(limit.max_cost, limit.per) for limit in spend_limits] == [(Decimal("0.5"), 60)] * 2
+    assert 0 < 1 - 3 * SpendLimit("1").share(3).max_cost < Decimal("1e-20")
     with pytest.raises(ValueError, match="concurrent is 2, which 3 workers can't share"):
         source.settings(text).share(0, 3)
 

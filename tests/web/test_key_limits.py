@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from decimal import Decimal
 
 import pytest
 import websockets
 
-from llmstream import LLMClient, RetryPolicy
+from llmstream import LLMClient, RetryPolicy, catalogue
+from llmstream.catalogue import ModelFacts
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import text_delta
-from llmstream.limits import Rate
+from llmstream.limits import Rate, SpendLimit
 from llmstream.messages import Usage
+from llmstream.pricing import Prices
 from llmstream.testing import ScriptedProvider
 from llmstream.web import Access, KeyLimits, create_app
+from llmstream.web.key_limits import KeyRates
 from llmstream.web.keys import hash_line
 from llmstream.web.request_body import SMALL
 from tests.patience import PATIENCE
@@ -271,3 +275,99 @@ def test_limits_without_keys_and_models_that_there_aren_t_are_refused() -> None:
         ConfigurationError, match="no model 'fats' here; there are fast, good, alias"
     ):
         limited(ann=KeyLimits(models=["fats"]))
+
+
+# --- money --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def priced(monkeypatch) -> None:
+    """A dollar for each token of an answer."""
+    monkeypatch.setattr(catalogue, "_registered", {})
+    facts = ModelFacts(prices=Prices("0", "1000000"), max_output=10)
+    for model in ("fast", "good"):
+        catalogue.register(f"scripted:scripted:{model}", facts)
+
+
+@pytest.mark.usefixtures("priced")
+@pytest.mark.parametrize("path", [path for path in BODIES if "count" not in path])
+async def test_a_key_spends_no_more_than_its_limit(path) -> None:
+    """In every API. Each answer reserves 9 or 10 dollars and costs 2; the other key has money of its own."""
+    limit = SpendLimit("12")
+    app, provider = limited(ann=KeyLimits(spend_limit=limit), bob=KeyLimits(spend_limit=limit))
+    body = naming(path, "fast")
+    async with serving(app) as port:
+        assert [(await post(port, path, body, **ANN))[0] for _ in range(2)] == [200, 200]
+        status, headers, told = await post(port, path, body, **ANN)
+        assert (await post(port, path, body, **BOB))[0] == 200
+    assert len(provider.requests) == 3
+    assert b"may be spent here is used up" in told
+    if status != 200:
+        assert status == 429
+        assert 0 < int(headers["retry-after"]) <= 86_400
+        assert headers["x-should-retry"] == "false"
+
+
+@pytest.mark.usefixtures("priced")
+async def test_50_streams_of_a_key_never_overspend() -> None:
+    app, provider = limited(ann=KeyLimits(spend_limit=SpendLimit("100")))
+    async with serving(app) as port:
+        body = {"messages": [QUESTION], "model": "fast", "stream": True}
+        answers = await asyncio.gather(
+            *(post(port, "/v1/chat/completions", body, **ANN) for _ in range(50))
+        )
+    paid = [answer for answer in answers if answer[0] == 200]
+    refused = [answer for answer in answers if answer[0] == 429]
+    assert len(paid) == len(provider.requests) <= 46
+    assert len(paid) + len(refused) == 50
+    assert len(paid) >= 10
+    assert all(b"insufficient_quota" in body for _, _, body in refused)
+
+
+@pytest.mark.usefixtures("priced")
+async def test_what_is_spent_in_conversations_and_by_a_socket_counts() -> None:
+    app, provider = limited(ann=KeyLimits(spend_limit=SpendLimit("14")))
+    head = {"x-api-key": KEYS["ann"]}
+    async with serving(app) as port:
+        ids = await begin(port, **ANN)
+        assert (await post(port, "/chat", {"prompt": "hi", **ids}, **ANN))[0] == 200
+        url = f"ws://127.0.0.1:{port}/v1/responses"
+        async with websockets.connect(url, additional_headers=head) as socket:
+            create = {"type": "response.create", "model": "fast", "input": "hi"}
+            for end in ("response.completed", "response.completed", "error"):
+                await socket.send(json.dumps(create))
+                kind = None
+                while kind not in ("response.completed", "response.failed", "error"):
+                    kind = json.loads(await asyncio.wait_for(socket.recv(), PATIENCE))["type"]
+                assert kind == end
+        status, _, _ = await post(port, "/chat", {"prompt": "hi", **ids}, **ANN)
+    assert status == 429
+    assert len(provider.requests) == 3
+
+
+def test_a_reload_keeps_what_a_key_has_spent_and_takes_new_terms() -> None:
+    rates, later = KeyRates(), KeyRates()
+    limit = rates.spend_limit("ann", SpendLimit("10"))
+    running = limit.reserve(Decimal(3))
+    limit.reserve(Decimal(4)).settle(None)
+    later.go_on_from(rates)
+    renewed = later.spend_limit("ann", SpendLimit("5"))
+    running.settle(Decimal(2))
+    assert (renewed.max_cost, renewed.spent, renewed.reserved) == (5, 6, 0)
+    assert later.spend_limit("bob", SpendLimit("5")).spent == 0
+    assert later.spend_limit("bob", None) is None
+
+
+def test_names_that_spent_nothing_are_forgotten() -> None:
+    rates = KeyRates()
+    spent = rates.spend_limit("ann", SpendLimit("10"))
+    spent.reserve(Decimal(4)).settle(None)
+    for number in range(3_000):
+        rates.spend_limit(f"{number}", SpendLimit("10"))
+    assert len(rates._spend_limits) <= 1_100
+    assert rates.spend_limit("ann", SpendLimit("10")).spent == 4
+
+
+def test_a_spend_limit_is_one() -> None:
+    with pytest.raises(ConfigurationError, match="spend_limit must be a SpendLimit"):
+        KeyLimits(spend_limit="5")
