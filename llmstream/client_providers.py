@@ -105,12 +105,11 @@ class Providers:
 
     def _provider_at(self, name: str, fallback: Fallback) -> Provider:
         """The provider of a Fallback with an endpoint of its own."""
-        url, headers = fallback.base_url, fallback.headers or {}
-        secrets = Secret((reveal(fallback.api_key), *sorted(headers.items())))
-        endpoint = digest(f"{name} {url}", secrets)
+        endpoint = _endpoint_of(name, fallback)
         provider = self._endpoints.pop(endpoint, None)
         if provider is None:
-            config = ProviderConfig(name, fallback.api_key, url, headers)
+            config = ProviderConfig(name, fallback.api_key, fallback.base_url)
+            config.headers = fallback.headers or {}
             config.transport, config.allow_host = self._transport, self._allow_host
             config.allow_insecure_http = self._allow_insecure_http
             provider = registry.create(config)
@@ -201,6 +200,13 @@ def _target_of(provider: Provider, model: str | None, advice: str) -> Target:
     if not chosen:
         raise ConfigurationError(f"provider {provider.name} has no default model: {advice}")
     return Target(provider, chosen)
+
+
+def _endpoint_of(name: str, fallback: Fallback) -> str:
+    """What is the same for equal endpoints. A function of its own, so that no frame that raises has the key."""
+    headers = fallback.headers or {}
+    secrets: tuple[Any, ...] = (reveal(fallback.api_key), *sorted(headers.items()))
+    return digest(f"{name} {fallback.base_url}", Secret(secrets))
 
 
 def _check_fallback(given: object) -> None:

@@ -201,6 +201,7 @@ INSTEAD = {
     "timeout": "timeouts=Timeouts(total=…), in seconds",
     "max_retries": "retry=RetryPolicy(max_attempts=…) of LLMClient, which counts the first try",
     "retry": "retry=RetryPolicy(…) of LLMClient",
+    "fallback_on": "fallback_on={…} of LLMClient",
     "extra_body": _RAW,
     "extra_headers": "headers={…}",
     "default_headers": "headers={…}",

@@ -61,7 +61,8 @@ class Cassette:
     is called with every text of a request and of an event before it is compared or written, to hide what else should
     not be in the file, or what changes from day to day.
 
-    The file is replaced as a whole; several may record into it at once. The client closes the Provider object.
+    The file is replaced as a whole; several may record into it at once. The client closes the Provider object. Raises
+    ConfigurationError for a file that isn't a cassette or is another provider's, OSError for one that can't be read.
     """
 
     def __init__(
