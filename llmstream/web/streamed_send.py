@@ -87,8 +87,13 @@ class StreamedSend:
         is_head = message["type"] == "http.response.start"
         if not is_head or cycle.access_log or cycle.scope["method"] == "HEAD":
             return None
-        status = message["status"]
-        lines = [_line(*header) for header in (*cycle.default_headers, *message.get("headers", ()))]
+        status, given = message["status"], message.get("headers", [])
+        if type(given) is not list:  # it may be readable once
+            return None
+        try:
+            lines = [_line(*header) for header in (*cycle.default_headers, *given)]
+        except TypeError:  # bytes that may change have no line that could be kept
+            return None
         if None in lines or status in _BODILESS:
             return None
         closing = b"" if cycle.keep_alive else _CLOSE
