@@ -122,6 +122,8 @@ HEADERS: tuple[dict[str, str], ...] = (
     {"accept-encoding": "gzip", "authorization": "Bearer k", "x-odd": "caf\u00e9 \u4e2d"},
     {"host": "elsewhere.example", "content-type": "text/plain", "connection": "keep-alive"},
     {"Cookie": 'mine="a b"; other=1', "X-Empty": "", "Content-Length": "5"},
+    {"Accept": "a", "accept": "b", "HOST": "x.example", "X": "1", "x": "2"},
+    {"content-encoding": "gzip", "expect": "odd", "user-agent": "", "x": "\ttab"},
 )
 
 

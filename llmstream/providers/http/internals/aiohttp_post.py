@@ -139,7 +139,8 @@ class Poster:
     def _headers(self, url: yarl.URL, request: HTTPRequest) -> CIMultiDict[str]:
         """All headers, in the order in which aiohttp has them."""
         headers = CIMultiDict({"Host": url.host_port_subcomponent or ""})
-        headers.update(request.headers)
+        for name, value in request.headers.items():
+            headers[name] = value  # in place of one of the same name in another case
         for name, value in _DEFAULTS.items():
             headers.setdefault(name, value)
         jar = self._session.cookie_jar
