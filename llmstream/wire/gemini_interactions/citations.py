@@ -29,16 +29,15 @@ def end_of(annotation: Mapping[str, Any]) -> int:
 
 def parse_citation(annotation: Mapping[str, Any], place_of: Callable[[int], int]) -> Source:
     """What an annotation cites. `place_of` says where in the answer's text a byte of its step's text is."""
-    last = as_count(annotation.get(END))
-    first = as_count(annotation.get(START)) or 0
+    first, last = (as_count(annotation.get(name)) for name in (START, END))
+    place = {} if last is None else {"start": place_of(first or 0), "end": place_of(last)}
     return Source(
         id=first_text(annotation, _IDS),
         title=first_text(annotation, _TITLES),
         url=first_text(annotation, _URLS),
         excerpt=as_text(annotation.get("source")),
-        start=None if last is None else place_of(first),
-        end=None if last is None else place_of(last),
         provider_data={"format": FORMAT, "citation": dict(annotation)},
+        **place,
     )
 
 

@@ -6,11 +6,11 @@ the steps that it made: thoughts with their signatures, calls, tools that Google
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import Any, ClassVar
 
-from llmstream.checks import as_object, as_text, ensure_json, items_at, require
+from llmstream.checks import as_text, ensure_json, items_at, require
 from llmstream.media import parse_media
 from llmstream.messages import (
     File,
@@ -33,19 +33,23 @@ from llmstream.wire.gemini_interactions.steps import (
     CONTINUATION,
     FORMAT,
     MEDIA,
+    OTHER,
+    OUTPUT,
+    RAN,
     RESULT,
-    is_ran_call,
-    is_ran_result,
+    THOUGHT,
+    TOLD,
+    family_of,
     own_step,
     parse_ran,
     parse_result,
     render_media,
 )
-from llmstream.wire.inbound import arguments_of, object_at, required_text, text_at
-from llmstream.wire.json_fields import compact, present
+from llmstream.wire.inbound import arguments_of, object_at, required_text, rest_of, text_at
+from llmstream.wire.json_fields import compact, listed, objects_in, present
 from llmstream.wire.outbound import input_of, warn_once
 
-_INPUT, _OUTPUT, _THOUGHT = "user_input", "model_output", "thought"
+_INPUT = "user_input"
 _CONTENTS = frozenset({"text"}) | MEDIA
 _RESOLUTIONS = frozenset({"low", "high"})
 """How closely an image is looked at, in words that both know."""
@@ -70,7 +74,7 @@ class RenderedSteps:
         if is_system(message) and not self.steps:
             self.system.append(message.text)
             return
-        kind = _OUTPUT if message.role == "assistant" else _INPUT
+        kind = OUTPUT if message.role == "assistant" else _INPUT
         for is_said, parts in groupby(message.parts, lambda part: type(part) in self._CONTENTS):
             if is_said:
                 content = [self._content(part) for part in parts]
@@ -111,7 +115,7 @@ class RenderedSteps:
         if part.signature is None:
             return None
         summary = [{"type": "text", "text": part.text}] if part.text else None
-        return {"type": _THOUGHT, **present(summary=summary), _SIGNATURE: part.signature}
+        return {"type": THOUGHT, **present(summary=summary), _SIGNATURE: part.signature}
 
     def _opaque(self, part: ProviderPart) -> dict[str, Any] | None:
         return None if CONTINUATION in part.data else dict(part.data)
@@ -197,56 +201,61 @@ class _InputSteps:
         require(isinstance(step, Mapping), f"{where} must be an object", TypeError)
         ensure_json(step, where)
         kind = as_text(step.get("type")) or "text"
-        if kind in _CONTENTS:
-            return "user", [_parse_content(step, where)]
-        if kind == _INPUT:
-            return "user", list(_parse_contents(step, where))
-        if kind == RESULT:
-            return "tool", [_parse_tool_result(step, where)]
-        return "assistant", list(self._answer(kind, step, where))
+        known = kind in self._READERS
+        parts = self._READERS[kind if known else family_of(kind)](self, step, where)
+        return _SPEAKERS.get(kind, "assistant"), parts
 
-    def _answer(self, kind: str, step: Mapping[str, Any], where: str) -> Iterator[Part]:
-        if kind == _OUTPUT:
-            yield from _parse_contents(step, where)
-        elif kind == _THOUGHT:
-            yield _parse_thought(step)
-        elif kind == CALL:
-            yield self._call(step, where)
-        elif is_ran_call(kind):
-            self._ran = as_text(step.get("id")) or self._new_id()
-            yield parse_ran(step, self._ran)
-        elif is_ran_result(kind):
-            yield parse_result(step, as_text(step.get("call_id")) or self._ran)
-        else:
-            yield ProviderPart(FORMAT, dict(step))
+    def _contents(self, step: Mapping[str, Any], where: str) -> list[Part]:
+        given = listed(step.get("content"))
+        return [_parse_content(*item) for item in items_at(given, f"{where}.content")]
 
-    def _new_id(self) -> str:
-        self._count += 1
-        return f"call_{self._count}"
+    def _content(self, step: Mapping[str, Any], where: str) -> list[Part]:
+        return [_parse_content(step, where)]
 
-    def _call(self, step: Mapping[str, Any], where: str) -> Part:
+    def _thought(self, step: Mapping[str, Any], where: str) -> list[Part]:
+        return [_parse_thought(step)]
+
+    def _result(self, step: Mapping[str, Any], where: str) -> list[Part]:
+        return [_parse_tool_result(step, where)]
+
+    def _ran_call(self, step: Mapping[str, Any], where: str) -> list[Part]:
+        self._ran = self._id_of(step)
+        return [parse_ran(step, self._ran)]
+
+    def _ran_result(self, step: Mapping[str, Any], where: str) -> list[Part]:
+        return [parse_result(step, as_text(step.get("call_id")) or self._ran)]
+
+    def _unknown(self, step: Mapping[str, Any], where: str) -> list[Part]:
+        return [ProviderPart(FORMAT, dict(step))]
+
+    def _call(self, step: Mapping[str, Any], where: str) -> list[Part]:
         name = required_text(step.get("name"), f"{where} needs a name")
         given = object_at(step.get("arguments") or {}, f"{where}.arguments")
-        rest = {key: value for key, value in step.items() if key not in _OF_CALL}
-        return ToolCall(
-            as_text(step.get("id")) or self._new_id(),
-            name,
-            arguments_of(given),
-            input=given,
-            provider_data=keep(FORMAT, present(**rest), (_SIGNATURE,)),
-        )
+        data = keep(FORMAT, rest_of(step, _OF_CALL), (_SIGNATURE,))
+        text = arguments_of(given)
+        return [ToolCall(self._id_of(step), name, text, input=given, provider_data=data)]
+
+    def _id_of(self, step: Mapping[str, Any]) -> str:
+        """The id of a call. One without gets one of ours."""
+        self._count += 1
+        return as_text(step.get("id")) or f"call_{self._count}"
+
+    _READERS: ClassVar[Mapping[str, Callable[[Any, Mapping[str, Any], str], list[Part]]]] = {
+        **dict.fromkeys(_CONTENTS, _content),
+        _INPUT: _contents,
+        OUTPUT: _contents,
+        THOUGHT: _thought,
+        CALL: _call,
+        RESULT: _result,
+        RAN: _ran_call,
+        TOLD: _ran_result,
+        OTHER: _unknown,
+    }
 
 
+_SPEAKERS: Mapping[str, Role] = {**dict.fromkeys(_CONTENTS, "user"), _INPUT: "user", RESULT: "tool"}
 _OF_CALL = members.CALL_STEP - {_SIGNATURE}
 _OF_RESULT = frozenset({"type", "call_id", "name", "result", "is_error"})
-
-
-def _parse_contents(step: Mapping[str, Any], where: str) -> Iterator[Part]:
-    given = step.get("content") or ()
-    if isinstance(given, str | Mapping):
-        given = [given]
-    for item, place in items_at(given, f"{where}.content"):
-        yield _parse_content(item, place)
 
 
 def _parse_content(content: Any, where: str) -> Part:
@@ -255,30 +264,28 @@ def _parse_content(content: Any, where: str) -> Part:
     require(isinstance(content, Mapping), f"{where} must be an object", TypeError)
     kind = as_text(content.get("type")) or "text"
     if kind == "text":
-        rest = {key: value for key, value in content.items() if key not in members.TEXT}
-        text = text_at(content.get("text"), f"{where}.text")
-        return TextPart(text, provider_data=keep(FORMAT, present(**rest)))
+        data = keep(FORMAT, rest_of(content, members.TEXT))
+        return TextPart(text_at(content.get("text"), f"{where}.text"), provider_data=data)
     if kind in MEDIA:
         return _parse_file(kind, content, where)
     return ProviderPart(FORMAT, dict(content))
 
 
 def _parse_file(kind: str, content: Mapping[str, Any], where: str) -> Part:
-    rest = {key: value for key, value in content.items() if key not in members.MEDIA}
+    rest = rest_of(content, members.MEDIA)
     given: dict[str, Any] = {"media_type": as_text(content.get("mime_type"))}
     given |= present(data=content.get("data"), url=content.get("uri"))
     if kind != "image":
-        name, data = as_text(content.get("name")), keep(FORMAT, present(**rest))
-        return parse_media(File, where, name=name, provider_data=data, **given)
+        named = {"name": as_text(content.get("name")), "provider_data": keep(FORMAT, rest)}
+        return parse_media(File, where, **named, **given)
     if rest.get("resolution") in _RESOLUTIONS:
         given["detail"] = rest.pop("resolution")
-    data = keep(FORMAT, present(**rest))
-    return parse_media(ImagePart, where, provider_data=data, **given)
+    return parse_media(ImagePart, where, provider_data=keep(FORMAT, rest), **given)
 
 
 def _parse_thought(step: Mapping[str, Any]) -> Part:
     """A thought. Drafts in pictures go back as they came."""
-    contents = [as_object(each) for each in step.get("summary") or ()]
+    contents = objects_in(step.get("summary"))
     texts = [as_text(content.get("text")) or "" for content in contents]
     signature = as_text(step.get(_SIGNATURE))
     if any(content.get("type") in MEDIA for content in contents):
@@ -292,11 +299,10 @@ def _parse_tool_result(step: Mapping[str, Any], where: str) -> Part:
     content: Any = "" if given is None else given
     if isinstance(given, list):
         content = [_parse_content(*item) for item in items_at(given, f"{where}.result")]
-    rest = {key: value for key, value in step.items() if key not in _OF_RESULT}
     return ToolResult(
         call_id,
         content,
         name=as_text(step.get("name")),
         is_error=step.get("is_error") is True,
-        provider_data=keep(FORMAT, present(**rest)),
+        provider_data=keep(FORMAT, rest_of(step, _OF_RESULT)),
     )
