@@ -26,13 +26,10 @@ from llmstream.checks import as_object, as_text
 from llmstream.errors import ErrorInfo
 from llmstream.messages import File, FinishReason
 from llmstream.wire.error_body import carries_error, is_error, parse_error
-from llmstream.wire.event_decoder import Decoder
-from llmstream.wire.framing.json_array import EventsOrArray
 from llmstream.wire.gemini_generate import members
-from llmstream.wire.gemini_generate.partial_args import BRACE, PartialArguments
+from llmstream.wire.gemini_generate.call_decoder import GenerateCallDecoder
 from llmstream.wire.gemini_generate.parts import (
     CODE,
-    FORMAT,
     RAN,
     SIGNATURE,
     TOLD,
@@ -46,26 +43,16 @@ from llmstream.wire.gemini_generate.parts import (
 )
 from llmstream.wire.gemini_generate.sources import Grounding
 from llmstream.wire.gemini_generate.usage import UsageTally
-from llmstream.wire.json_fields import as_string, join_texts, listed, present
-from llmstream.wire.open_calls import (
-    OpenCall,
-    as_arguments,
-    as_name,
-    content_of,
-    has_grown,
-    may_become,
-)
+from llmstream.wire.json_fields import as_string, listed, present
+from llmstream.wire.open_calls import OpenCall
 
 _SPEECH = ("audio/l16", "audio/pcm")
 """Types of sound without a header, which comes in pieces."""
 CONTINUATION = "continuationToken"
 
 
-class GenerateDecoder(Decoder):
+class GenerateDecoder(GenerateCallDecoder):
     """One answer of generateContent."""
-
-    format = FORMAT
-    framing = EventsOrArray()
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -73,8 +60,6 @@ class GenerateDecoder(Decoder):
         self._tally = UsageTally()
         self._grounding = Grounding()
         self._prose: list[str] = []  # all text, for the places of sources
-        self._streamed: dict[OpenCall, PartialArguments] = {}  # calls whose arguments go on
-        self._first_calls: dict[str, OpenCall] = {}  # by id
         self._ran: OpenCall | None = None  # the last call that Google ran
         self._is_running = False  # it is the last part of the candidate that is being read
         self._speech: list[bytes] = []
@@ -133,7 +118,7 @@ class GenerateDecoder(Decoder):
         if self.ended:
             return
         self._end_speech()
-        self._end_pieces_but_the_last()
+        self.end_calls()
         for source in self._grounding.rest("".join(self._prose)):
             self._source(source)
         if self._finish_reason is FinishReason.PAUSE and self._continuation is not None:
@@ -289,84 +274,7 @@ class GenerateDecoder(Decoder):
         """Calls of the caller's, or what goes on with earlier ones."""
         self._end_speech()
         for body in listed(part[kind]):
-            call = self._going_on(body) or self._told_again(body) or self._begin_call(body)
-            self._note_call(call, beside(part))
-            goes_on = body.get("willContinue") is True
-            if call in self._streamed or body.get("partialArgs") or goes_on:
-                self._parse_pieces(call, body, goes_on=goes_on)
-            else:
-                self._add_arguments(call, body)
-            if not body.keys() <= members.CALL:
-                self._unread.look_over("functionCall.", body, members.CALL)
-
-    def _going_on(self, body: dict[str, Any]) -> OpenCall | None:
-        """The call that goes on, if this is more of it: without a name, or with its name and more pieces."""
-        id, name = as_text(body.get("id")), as_name(body.get("name"))
-        call = self._first_calls.get(id) if id else next(reversed(self._streamed), None)
-        if call is None or call not in self._streamed:
-            return None
-        whole = as_object(body.get("args"))
-        is_whole = bool(whole) and has_grown(self._streamed[call].whole, whole)
-        is_more = name == call.name and (is_whole or bool(body.get("partialArgs")))
-        return call if is_more or not name else None
-
-    def _told_again(self, body: dict[str, Any]) -> OpenCall | None:
-        """The call that this tells again, by its id; with more arguments, if it hasn't left."""
-        call = self._first_calls.get(as_text(body.get("id")) or "")
-        if call is None or as_name(body.get("name")) not in ("", call.name):
-            return None
-        arguments = as_arguments(body.get("args"))
-        if content_of(call.name, arguments) == content_of(call.name, call.arguments):
-            return call
-        return call if not call.has_left and may_become(call, arguments) else None
-
-    def _begin_call(self, body: dict[str, Any]) -> OpenCall:
-        id = as_text(body.get("id")) or ""
-        if not id:
-            self._end_all_pieces()
-        call = self._open_call(id, as_name(body.get("name")))
-        call.original = self._first_calls.get(id) if id else None
-        if id:
-            self._first_calls.setdefault(id, call)
-        return call
-
-    def _add_arguments(self, call: OpenCall, body: dict[str, Any]) -> None:
-        """The arguments of a call, whole."""
-        arguments = as_arguments(body.get("args"))
-        is_again = content_of(call.name, arguments) == content_of(call.name, call.arguments)
-        if not (is_again and call.has_begun):
-            self._call_delta(call, arguments, first=True, named=True)
-        call.done = bool(call.name)
-
-    def _parse_pieces(self, call: OpenCall, body: dict[str, Any], *, goes_on: bool) -> None:
-        if call not in self._streamed:
-            self._streamed[call] = PartialArguments()
-            self._call_delta(call, BRACE, named=True)
-        arguments = self._streamed[call]
-        text = join_texts(map(arguments.add, body.get("partialArgs") or ()))
-        self._call_delta(call, text, named=True)
-        if body.get("args"):
-            arguments.replace(body["args"])
-        if not goes_on:
-            self._end_pieces(call)
-
-    def _end_pieces(self, call: OpenCall) -> None:
-        """The arguments that came in pieces are all there."""
-        arguments = self._streamed.pop(call)
-        self._call_delta(call, arguments.end(), named=True)
-        if not arguments.is_in_order:
-            call.newer = as_arguments(arguments.whole)
-        call.done = bool(call.name)
-
-    def _end_all_pieces(self) -> None:
-        """Another call begins: those before it are whole."""
-        for call in list(self._streamed):
-            self._end_pieces(call)
-
-    def _end_pieces_but_the_last(self) -> None:
-        """The answer ends. Nobody said that the last call is whole; those before it were followed by others."""
-        for call in list(self._streamed)[:-1]:
-            self._end_pieces(call)
+            self.parse_call(body, beside(part))
 
     def _parse_ran(self, kind: str, part: dict[str, Any]) -> None:
         """A call of a tool that Google runs."""

@@ -221,6 +221,16 @@ def pieces() -> list[Row]:
             calls=[{"name": "get", "complete": True}, {"name": "get", "complete": False}],
         ),
         gemini(
+            "pieces under the id of a call that has left",
+            chunk(call({}, id="x")),
+            say("Hello"),
+            by_id("x", start),
+            by_id("x", number),
+            by_id("x", end),
+            text="Hello",
+            calls=[{"name": "get", "input": {}}, {"name": "get", "input": {"a": 1}}],
+        ),
+        gemini(
             "a half character in pieces",
             chunk(start),
             chunk(piece("$.a", stringValue="\ud83d", willContinue=True)),
