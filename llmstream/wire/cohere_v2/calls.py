@@ -2,7 +2,7 @@
 
 - A piece without an index, or at one where no call began, goes on with the last call.
 - A start at the index of a call that is over begins another, and so does one with another id.
-- A name and an id may come late, or again.
+- A name and an id may come late, or again. An id that changes without a name is the same call's.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class CohereCalls:
     def _is_another(self, call: OpenCall, piece: CohereCall, *, starts: bool) -> bool:
         own = self.all[call]
         if piece.id and own:
-            return piece.id != own or (starts and call.done)
+            has_changed = piece.id != own and bool(starts or piece.name)
+            return has_changed or (starts and call.done)
         return starts and (call.done or bool(piece.name and call.is_whole()))
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from llmstream.checks import as_object, as_text
+from llmstream.errors import ErrorInfo
 from llmstream.messages import Usage, parse_arguments
 from llmstream.wire.cohere_v2 import members
 from llmstream.wire.cohere_v2.calls import CohereCalls, parse_call
@@ -94,6 +95,13 @@ class CohereDecoder(Decoder):
         self._unread.look_over("", payload, members.DOCUMENT)
         self._end(payload)
         return True
+
+    def _fail(self, info: ErrorInfo) -> None:
+        """The arguments of starts are shown, too."""
+        given, self._given = self._given, {}
+        for call, arguments in given.items():
+            self._call_delta(call, arguments, first=True, named=bool(call.name))
+        super()._fail(info)
 
     def is_failure(self, payload: dict[str, Any]) -> bool:
         """Cohere's own errors have no `error`."""
@@ -245,7 +253,8 @@ class CohereDecoder(Decoder):
 
     def _tell_rest(self, message: dict[str, Any]) -> None:
         """The whole message at its end: what its events didn't tell."""
-        blocks = objects_in(listed(message.get("content")))
+        content = listed(message.get("content"))
+        blocks = [{"text": each} if isinstance(each, str) else each for each in content if each]
         plan, thoughts = message.get("tool_plan") or "", _joined(blocks, "thinking")
         thought, text = plan + thoughts, _joined(blocks, "text")
         more_thought = self._thoughts.rest(thought) if thought else ""

@@ -13,8 +13,8 @@ from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.json_array import EventsOrArray
 from llmstream.wire.gemini_generate import members
 from llmstream.wire.gemini_generate.partial_args import BRACE, PartialArguments
-from llmstream.wire.gemini_generate.parts import FORMAT
-from llmstream.wire.json_fields import join_texts
+from llmstream.wire.gemini_generate.parts import FORMAT, SIGNATURE
+from llmstream.wire.json_fields import join_texts, present
 from llmstream.wire.open_calls import (
     OpenCall,
     as_arguments,
@@ -39,8 +39,12 @@ class GenerateCallDecoder(Decoder):
 
     def parse_call(self, body: dict[str, Any], notes: dict[str, Any]) -> None:
         """One `functionCall`: a call, or what goes on with an earlier one. `notes` go back with it."""
-        call = self._going_on(body) or self._told_again(body) or self._begin_call(body)
-        self._note_call(call, notes)
+        known = self._going_on(body) or self._told_again(body)
+        if known is not None and not known.name:
+            known.add_name(as_name(body.get("name")))
+        call = known or self._begin_call(body)
+        signature = as_text(body.get(SIGNATURE))
+        self._note_call(call, {**notes, **present(**{SIGNATURE: signature})})
         goes_on = body.get("willContinue") is True
         if call in self._streamed or body.get("partialArgs") or goes_on:
             self._parse_pieces(call, body, goes_on=goes_on)
@@ -58,16 +62,20 @@ class GenerateCallDecoder(Decoder):
         whole = as_object(body.get("args"))
         is_whole = bool(whole) and has_grown(self._streamed[call].whole, whole)
         is_more = name == call.name and (is_whole or bool(body.get("partialArgs")))
-        return call if is_more or not name else None
+        return call if is_more or not (name and call.name) else None
 
     def _told_again(self, body: dict[str, Any]) -> OpenCall | None:
         """The call that this tells again, by its id; with more arguments, if it hasn't left."""
         call = self._last_calls.get(as_text(body.get("id")) or "")
         comes_in_pieces = bool(body.get("partialArgs") or body.get("willContinue"))
-        if call is None or comes_in_pieces or as_name(body.get("name")) not in ("", call.name):
+        if call is None or comes_in_pieces:
             return None
-        arguments = as_arguments(body.get("args"))
-        if content_of(call.name, arguments) == content_of(call.name, call.arguments):
+        name, arguments = as_name(body.get("name")), as_arguments(body.get("args"))
+        if name and call.name not in ("", name):
+            return None
+        if not arguments or content_of(call.name, arguments) == content_of(
+            call.name, call.arguments
+        ):
             return call
         return call if not call.has_left and may_become(call, arguments) else None
 
@@ -86,7 +94,7 @@ class GenerateCallDecoder(Decoder):
         """The arguments of a call, whole."""
         arguments = as_arguments(body.get("args"))
         is_again = content_of(call.name, arguments) == content_of(call.name, call.arguments)
-        if not (is_again and call.has_begun):
+        if not (call.has_begun and (is_again or not arguments)):
             self._call_delta(call, arguments, first=True, named=True)
         call.done = bool(call.name)
 

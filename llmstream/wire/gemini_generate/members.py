@@ -74,7 +74,7 @@ PART = BESIDE | {
     "toolResponse",
 }
 
-CALL = frozenset({"id", "name", "args", "partialArgs", "willContinue"})
+CALL = frozenset({"args", "id", "name", "partialArgs", "thoughtSignature", "willContinue"})
 BLOB = frozenset({"mimeType", "data", "displayName"})
 LINK = frozenset({"mimeType", "fileUri", "displayName"})
 

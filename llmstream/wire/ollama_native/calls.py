@@ -32,12 +32,12 @@ class WholeCall:
         return content_of(self.name, self.arguments)
 
     def is_also(self, call: WholeCall) -> bool:
-        """Whether both have one id and name; where the other has no id, one place."""
+        """Whether both have one name and id; one place, where only one of them has an id."""
         if call.name != self.name:
             return False
-        return (
-            self.id == call.id if call.id else type(call.index) is int and self.index == call.index
-        )
+        if call.id and self.id:
+            return self.id == call.id
+        return type(call.index) is int and self.index == call.index
 
 
 class CallLog:
@@ -69,7 +69,8 @@ class CallLog:
         for call in calls:
             if not self._is_told(call):
                 place = self._place_of(call)
-                found[place] = self._told[place]
+                known = self._told[place]
+                found[place] = known if known.id else replace(known, id=self._id_at(place))
         return found
 
     def _place_of(self, call: WholeCall) -> int:
@@ -78,12 +79,12 @@ class CallLog:
             if told.is_also(call) and not opened.has_left and may_become(opened, call.arguments):
                 self._told[place] = replace(call, id=told.id)
                 return place
-        self._told.append(call if call.id else replace(call, id=self._next_id()))
+        self._told.append(call)
         return len(self._told) - 1
 
-    def _next_id(self) -> str:
+    def _id_at(self, place: int) -> str:
         """An id from the time of the answer and the call's place in it."""
-        return f"call_{self._stamp}_{len(self._told)}" if self._stamp else ""
+        return f"call_{self._stamp}_{place}" if self._stamp else ""
 
     def _is_told(self, call: WholeCall) -> bool:
         """Whether a call with the same id, or at the same place, asked for the same."""

@@ -14,7 +14,7 @@ from tests.wire.wild.cohere_rows import (
     piece,
     tool,
 )
-from tests.wire.wild.row import CALL, EQUAL, TWO, WHOLE, Row, called
+from tests.wire.wild.row import CALL, EQUAL, TWO, WHOLE, Row, called, frames
 
 
 def cohere_call_rows() -> list[Row]:
@@ -92,6 +92,19 @@ def cohere_call_rows() -> list[Row]:
             event("tool-call-delta", 0, tool_calls={"id": "x", "function": {"arguments": WHOLE}}),
             over(),
             **CALL,
+        ),
+        cohere(
+            "an id that changes",
+            tool(),
+            event("tool-call-delta", 0, tool_calls={"id": "z", "function": {"arguments": WHOLE}}),
+            over(),
+            **CALL,
+        ),
+        Row(
+            "a cut behind a whole start",
+            "cohere:m",
+            frames([{"type": "message-start"}, tool(WHOLE)]),
+            {"error": "truncated", "calls": [{"name": "get", "complete": False}]},
         ),
         cohere("a name late", tool(name=""), piece(WHOLE, name="get"), over(), **CALL),
         cohere("a name late, in a second start", tool(name=""), tool(), *pieces, over(), **CALL),

@@ -156,6 +156,8 @@ def words() -> list[Row]:
         ),
         cohere("the message at its end", end=last(message=full), **expected),
         cohere("the message again at its end", *SAID, end=last(message=whole), unread=[], **HELLO),
+        cohere("the text alone at its end", end=last(message={"content": "Hello"}), **HELLO),
+        cohere("the text again at its end", *SAID, end=last(message={"content": "Hello"}), **HELLO),
         cohere(
             "a call at the end",
             *SAID,

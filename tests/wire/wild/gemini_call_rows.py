@@ -69,6 +69,24 @@ def calls() -> list[Row]:
             *(chunk(call({"a": "xyz"[:n]}, **named)) for n in (1, 2, 3)),
             **called(("get", {"a": "xyz"})),
         ),
+        gemini(
+            "a name late",
+            chunk(call({"a": 1}, name="", id="x")),
+            chunk(call(id="x")),
+            **CALL,
+        ),
+        gemini(
+            "a name again without arguments",
+            *[chunk(each) for each in (call({"a": 1}, id="x"), call(id="x"))],
+            **CALL,
+        ),
+        gemini(
+            "a signature within the call",
+            chunk(call({"a": 1}, thoughtSignature=SIGNATURE)),
+            noted=1,
+            unread=[],
+            **CALL,
+        ),
         gemini("arguments as JSON text", chunk(call('{"a":1}')), **CALL),
         gemini("arguments twice encoded", chunk(call(json.dumps('{"a":1}'))), **CALL),
         gemini(
@@ -229,6 +247,13 @@ def pieces() -> list[Row]:
             by_id("x", end),
             text="Hello",
             calls=[{"name": "get", "input": {}}, {"name": "get", "input": {"a": 1}}],
+        ),
+        gemini(
+            "pieces whose name comes late",
+            by_id("x", number),
+            by_id("x", start),
+            by_id("x", end),
+            **CALL,
         ),
         gemini(
             "a half character in pieces",

@@ -77,6 +77,12 @@ def calls() -> list[Row]:
         ollama(
             "a call at the end alone", say("Hello"), end=last(again), **CALL | {"text": "Hello"}
         ),
+        ollama(
+            "an id late",
+            asks(entry({"a": 1}, index=0)),
+            asks(entry({"a": 1}, index=0, id="x")),
+            **CALL,
+        ),
         ollama("calls that are told from the first on", asks(one), asks(one, two), **TWO),
         ollama("one id, other arguments", asks(same), asks(entry({"a": 2}, id="x")), **TWO),
         ollama("one id, in one line", asks(same, entry({"a": 2}, id="x")), **TWO),
