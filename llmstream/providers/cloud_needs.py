@@ -16,10 +16,10 @@ class Need:
     """Environment variables, one of which is enough."""
     argument: str = ""
     """The argument of LLMClient that may say it in their place."""
-    found: Callable[[], bool] | None = None
-    """Whether files of the cloud's own tools say it."""
+    found: Callable[[Collection[str]], bool] | None = None
+    """Whether something else says it, such as files of the cloud's own tools; called with the given arguments."""
     words: str = ""
-    """Of those files, for people."""
+    """Of that, for people."""
     may_be_elsewhere: bool = False
     """Whether the machine itself may have it, as a role, of which only the cloud can tell."""
 
@@ -30,7 +30,7 @@ class Need:
         """Whether it is known, with these arguments given."""
         if self.argument in given or any(map(os.environ.get, self.variables)):
             return True
-        return self.found is not None and self.found()
+        return self.found is not None and self.found(given)
 
 
 def missing(
@@ -71,7 +71,7 @@ def _aws_settings() -> set[str]:
     return names
 
 
-def _has_aws_region() -> bool:
+def _has_aws_region(_: Collection[str]) -> bool:
     return "region" in _aws_settings()
 
 
@@ -79,7 +79,7 @@ def _has_aws_credentials() -> bool:
     return bool(_aws_settings() - {"region", "output"})
 
 
-def _has_google_credentials() -> bool:
+def _has_google_credentials(_: Collection[str]) -> bool:
     """Whether `gcloud auth application-default login` was run (cloud.google.com/docs/authentication)."""
     folder = os.environ.get("CLOUDSDK_CONFIG") or Path("~/.config/gcloud").expanduser()
     return (Path(folder) / "application_default_credentials.json").is_file()
@@ -99,7 +99,7 @@ def aws_key(*variables: str) -> Need:
     return Need(
         variables,
         "api_key",
-        lambda: any(map(os.environ.get, _OF_AWS)) or _has_aws_credentials(),
+        lambda _: any(map(os.environ.get, _OF_AWS)) or _has_aws_credentials(),
         "AWS's credentials",
         may_be_elsewhere=True,
     )
@@ -109,6 +109,21 @@ AWS_REGION = Need(("AWS_REGION", "AWS_DEFAULT_REGION"))
 AWS_REGION_OR_PROFILE = Need(
     AWS_REGION.variables, found=_has_aws_region, words="your profile's region"
 )
+
+
+def aws_region_or_address(region: Need, address: str, *keys: str) -> Need:
+    """A region; or the address in this variable, which is enough where no request is signed: with a key."""
+
+    def found(given: Collection[str]) -> bool:
+        has_address = "base_url" in given or bool(os.environ.get(address))
+        has_key = "api_key" in given or any(map(os.environ.get, keys))
+        is_known = region.found is not None and region.found(given)
+        return is_known or (has_address and has_key)
+
+    words = " or ".join(filter(None, (region.words, f"{address} with a key")))
+    return Need(region.variables, found=found, words=words)
+
+
 GOOGLE_TOKEN = Need(
     ("GOOGLE_APPLICATION_CREDENTIALS",),
     "api_key",

@@ -13,11 +13,13 @@ from llmstream.providers.cloud_needs import (
     GOOGLE_TOKEN,
     Need,
     aws_key,
+    aws_region_or_address,
 )
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.providers.sdk_adapter import CloudAdapter
 from llmstream.wire.part_rules import MESSAGES_BY_DATA
 
+_BEARER = "AWS_BEARER_TOKEN_BEDROCK"
 _INSTALL_AWS = "pip install 'anthropic[bedrock]'"
 
 
@@ -36,7 +38,7 @@ class ClaudeAtAmazon(AnthropicProvider):
         "anthropic",
         "AsyncAnthropicBedrock",
         AWS_REGION_OR_PROFILE,
-        aws_key("AWS_BEARER_TOKEN_BEDROCK"),
+        aws_key(_BEARER),
         install=_INSTALL_AWS,
     )
     default_model = "anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -50,7 +52,7 @@ class ClaudeAtMantle(AnthropicProvider):
         "anthropic",
         "AsyncAnthropicBedrockMantle",
         Need((*AWS_REGION.variables, "ANTHROPIC_BEDROCK_MANTLE_BASE_URL"), "base_url"),
-        aws_key("AWS_BEARER_TOKEN_BEDROCK", "ANTHROPIC_AWS_API_KEY"),
+        aws_key(_BEARER, "ANTHROPIC_AWS_API_KEY"),
         install=_INSTALL_AWS,
     )
     default_model = None
@@ -62,7 +64,7 @@ class ClaudePlatformAtAmazon(AnthropicProvider):
     api = _asked_by(
         "anthropic",
         "AsyncAnthropicAWS",
-        AWS_REGION,
+        aws_region_or_address(AWS_REGION, "ANTHROPIC_AWS_BASE_URL", "ANTHROPIC_AWS_API_KEY"),
         Need(("ANTHROPIC_AWS_WORKSPACE_ID",)),
         aws_key("ANTHROPIC_AWS_API_KEY"),
         install="pip install 'anthropic[aws]'",
@@ -102,8 +104,8 @@ class OpenAIAtAmazon(OpenAIProvider):
     api = _asked_by(
         "openai",
         "AsyncBedrockOpenAI",
-        AWS_REGION_OR_PROFILE,
-        aws_key("AWS_BEARER_TOKEN_BEDROCK"),
+        aws_region_or_address(AWS_REGION_OR_PROFILE, "AWS_BEDROCK_BASE_URL", _BEARER),
+        aws_key(_BEARER),
     )
     default_model = "openai.gpt-oss-120b"
 

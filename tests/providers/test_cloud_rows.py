@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import json
 import os
 import socket
@@ -16,6 +18,8 @@ import pytest
 from llmstream import EventType, LLMClient, RetryPolicy
 from llmstream.errors import ConfigurationError
 from llmstream.messages import ImagePart, Message
+from llmstream.providers import registry
+from llmstream.providers.cloud_needs import missing
 from llmstream.providers.config import TRANSPORTS
 from llmstream.providers.registry import Listing, default_model, listing
 from tests.loopback import Loopback, answer, refuse
@@ -84,8 +88,9 @@ each_row = pytest.mark.parametrize("name", ENVIRONMENTS)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """No credentials of this machine."""
     every = {variable for each in (ENVIRONMENTS | ADDRESSES).values() for variable in each}
-    others = {name for name in os.environ if name.startswith(("AWS_", "GOOGLE_", "CLOUDSDK_"))}
-    for variable in every | others | {"AZURE_OPENAI_AD_TOKEN", "ANTHROPIC_FOUNDRY_BASE_URL"}:
+    families = ("AWS_", "GOOGLE_", "CLOUDSDK_", "ANTHROPIC_", "AZURE_", "OPENAI_")
+    others = {name for name in os.environ if name.startswith(families)}
+    for variable in every | others:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
@@ -243,6 +248,15 @@ OTHER_WAYS = [
         },
     ),
     (
+        "anthropic-aws",
+        {
+            "ANTHROPIC_AWS_BASE_URL": "https://a",
+            "ANTHROPIC_AWS_WORKSPACE_ID": "w",
+            "ANTHROPIC_AWS_API_KEY": "k",
+        },
+    ),
+    ("openai-bedrock", {"AWS_BEDROCK_BASE_URL": "https://a", "AWS_BEARER_TOKEN_BEDROCK": "k"}),
+    (
         "vertex",
         {"GOOGLE_VERTEX_BASE_URL": "https://a", "GOOGLE_APPLICATION_CREDENTIALS": "/f"},
     ),
@@ -256,6 +270,50 @@ def test_the_other_variables_that_a_cloud_takes_count(
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
     assert (row_of(name).ready, row_of(name).missing) == (True, ())
+
+
+ADDRESS_VARIABLES = {
+    "anthropic-bedrock": "ANTHROPIC_BEDROCK_BASE_URL",
+    "anthropic-aws": "ANTHROPIC_AWS_BASE_URL",
+    "anthropic-vertex": "ANTHROPIC_VERTEX_BASE_URL",
+    "openai-bedrock": "AWS_BEDROCK_BASE_URL",
+    "openai-azure": "OPENAI_BASE_URL",
+}
+"""Which a client reads beside those that its row names."""
+TOLD_LATER = ("anthropic-vertex", "ANTHROPIC_VERTEX_PROJECT_ID")
+"""The SDK finds out that it lacks this when it is asked; we say so before."""
+NOT_BOTH = {"ANTHROPIC_FOUNDRY_RESOURCE", "ANTHROPIC_FOUNDRY_BASE_URL"}
+
+
+@pytest.mark.slow
+@each_row
+def test_a_row_wants_what_its_sdk_wants_of_all_variables(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is set: a client can be made where nothing certain is missing, and only there."""
+    pytest.importorskip("botocore")
+    provider = registry._load(name)
+    needs, adapter = provider.api.needs, provider.api.sdk
+    make = getattr(importlib.import_module(adapter.package), adapter.name)
+    variables = {variable for need in needs for variable in need.variables}
+    variables |= {ADDRESS_VARIABLES.get(name, "UNUSED")}
+    for variable in variables:
+        monkeypatch.delenv(variable, raising=False)
+    for count in range(len(variables) + 1):
+        for chosen in itertools.combinations(sorted(variables), count):
+            is_late = name == TOLD_LATER[0] and TOLD_LATER[1] not in chosen
+            if is_late or set(chosen) >= NOT_BOTH:
+                continue
+            with pytest.MonkeyPatch.context() as environment:
+                for variable in chosen:
+                    is_address = "URL" in variable or "ENDPOINT" in variable
+                    environment.setenv(variable, "https://a.example" if is_address else "eu-west-1")
+                try:
+                    make()
+                except Exception:  # noqa: BLE001  # each SDK has its own
+                    assert missing(needs, certain=True), chosen
+                else:
+                    assert missing(needs, certain=True) == (), chosen
 
 
 @pytest.mark.parametrize("name", ["bedrock", "anthropic-bedrock", "openai-bedrock"])
