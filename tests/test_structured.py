@@ -9,6 +9,7 @@ import sys
 import typing
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any, Literal, NotRequired
 
 import pytest
@@ -37,11 +38,15 @@ from llmstream import (
     Retry,
     Status,
     StreamEvent,
+    Usage,
+    catalogue,
     structured,
 )
+from llmstream.catalogue import ModelFacts
 from llmstream.errors import InvalidOutputError
 from llmstream.events.types import text_delta
 from llmstream.messages import FinishReason, RefusalPart, ToolCall
+from llmstream.pricing import Prices
 from llmstream.providers import ProviderTraits, SchemaSupport, registry
 from llmstream.providers.config import ProviderConfig
 from llmstream.structured.answer_type import AnswerType, MismatchError
@@ -547,6 +552,37 @@ async def test_what_stopped_the_answer_is_not_repaired(items, message):
         await structured.parse(LLMClient(provider=provider), HI, Recipe, repair=True)
     assert not caught.value.info.retryable
     assert len(provider.requests) == 1
+
+
+async def test_parse_and_objects_give_usage_and_cost(monkeypatch):
+    """Of all that was asked, also where it failed."""
+    monkeypatch.setattr(catalogue, "_registered", {})
+    catalogue.register("scripted:script", ModelFacts(prices=Prices("2", "10")))
+    bad, good = ['{"title": 3}', Usage(1000, 100)], [SOUP_TEXT, Usage(2000, 200)]
+    billed = [Usage(1000, 100, cost=Decimal("0.003")), Usage(2000, 200, cost=Decimal("0.006"))]
+    usages: list[Usage] = []
+
+    await structured.parse(client_of(good), HI, Recipe, on_usage=usages.append)
+    assert usages == billed[1:]
+    await structured.parse(client_of(bad, good), HI, Recipe, repair=True, on_usage=usages.append)
+    assert usages[1] == Usage(2000, 200, attempts=tuple(billed), cost=Decimal("0.009"))
+    with pytest.raises(structured.ValidationFailedError) as caught:
+        await structured.parse(client_of(bad), HI, Recipe, on_usage=usages.append)
+    assert usages[2] == caught.value.usage == billed[0]
+    failed = [Usage(1000, 100), ErrorInfo("invalid_request")]
+    with pytest.raises(LLMError):
+        await structured.parse(client_of(failed), HI, Recipe, on_usage=usages.append)
+    assert usages[3] == billed[0]
+    with pytest.raises(LLMError):
+        await structured.parse(
+            client_of([ErrorInfo("invalid_request")]), HI, Recipe, on_usage=usages.append
+        )
+    assert len(usages) == 4
+
+    events = structured.ask(client_of(good), HI, Recipe)
+    partials = [partial async for partial in structured.objects(events, Recipe)]
+    assert [partial.usage for partial in partials[:-1]] == [None] * (len(partials) - 1)
+    assert partials[-1].usage == billed[1]
 
 
 async def test_failures_before_the_end_are_retried():

@@ -12,7 +12,7 @@ from llmstream.errors import ErrorInfo, InvalidOutputError, TruncatedError
 from llmstream.events.flow import Flow, Upstream
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, ToolCallDelta
-from llmstream.messages import FinishReason, ToolCall
+from llmstream.messages import FinishReason, ToolCall, Usage
 from llmstream.structured.answer_type import AnswerType, MismatchError
 from llmstream.structured.growth import FieldComplete, Growing
 from llmstream.structured.json_in_prose import bare_words, json_texts
@@ -43,6 +43,8 @@ class ValidationFailedError(InvalidOutputError):
         self.text = text
         self.problems = problems
         """A path and what is wrong there, each."""
+        self.usage: Usage | None = None
+        """The tokens and the cost of the answer."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class Partial(Generic[T]):
     """The parts that became whole just now; each has been checked."""
     result: T | None = None
     """The whole value, checked: on the last one only."""
+    usage: Usage | None = field(default=None, repr=False)
+    """The tokens and the cost of all that was asked: on the last one only, as on the terminal event."""
     _growing: Growing | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -94,11 +98,11 @@ async def _objects(
         async for event in events:
             if event.type in TERMINAL:
                 event.raise_for_error()
-                yield Partial(result=finish(event, answer_type, value.text))
+                yield Partial(result=finish(event, answer_type, value.text), usage=event.usage)
                 return
             completed = value.feed(event)
             if completed is not None and value.growing.begun:
-                yield Partial(completed, None, value.growing)
+                yield Partial(completed, _growing=value.growing)
     raise TruncatedError(ErrorInfo("truncated", "the events stopped before the answer's end"))
 
 
@@ -203,7 +207,9 @@ def _failure(
     )
     if event.start is not None:
         info.provider = event.start.provider
-    return ValidationFailedError(info, text, failed.problems)
+    failure = ValidationFailedError(info, text, failed.problems)
+    failure.usage = event.usage
+    return failure
 
 
 def repairable(event: StreamEvent) -> bool:
