@@ -30,7 +30,7 @@ from llmstream.limits.protocols import Limiter, QueuePlace
 from llmstream.limits.spend_limit import SPEND_LIMIT
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
-from llmstream.observe import AttemptObservation, Observation
+from llmstream.observe import AttemptObservation, Observation, tell_left_usage
 from llmstream.providers.provider import Call
 from llmstream.providers.watchdog import Watchdog, abortable, closed
 from llmstream.retry import RetryPolicy
@@ -143,6 +143,8 @@ class Attempts:
         try:
             if self._attempt is not None:
                 await self._attempt.close()
+                if not self._attempt.is_over:
+                    tell_left_usage(self._guard.billed)
         finally:
             self._admission.leave()
             if self._bill is not None:

@@ -18,7 +18,8 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -332,6 +333,21 @@ def _request_id(told: ObservedCall | ObservedAttempt) -> str | None:
     if told.error is not None:
         return told.error.request_id
     return None if told.start is None else told.start.request_id
+
+
+_ON_LEFT: ContextVar[Callable[[Usage], None] | None] = ContextVar("llmstream_on_left", default=None)
+
+
+def on_left_usage(told: Callable[[Usage], None]) -> None:
+    """From now on `told` hears what a call of this task, or of one that it begins, has used when it's left."""
+    _ON_LEFT.set(told)
+
+
+def tell_left_usage(usage: Usage | None) -> None:
+    """A call was left before its end, and has used this."""
+    told = _ON_LEFT.get()
+    if told is not None and usage is not None:
+        told(usage)
 
 
 # --- the log ---------------------------------------------------------------------------------------------------

@@ -218,8 +218,16 @@ class Guard:
             return None
         self.finished = True
         reported = None if self._start is None else self._start.usage
-        self.usage = self._priced(self._counted_cut(reported))
-        return self.usage
+        usage = self.usage = self._priced(self._counted_cut(reported))
+        if usage is not None:
+            self._billed.append(usage)
+        return usage
+
+    @property
+    def billed(self) -> Usage | None:
+        """The usage of a call that was left: that of its last attempt, with all billed ones."""
+        billed = self._billed
+        return billed[-1].over(billed) if len(billed) > 1 else next(iter(billed), None)
 
     def retry(self, retry: Retry, *, going_on: bool = False) -> StreamEvent:
         """Begin the next attempt, announced by the RETRY that this returns. `going_on`: it adds to what was shown."""

@@ -20,6 +20,7 @@ from llmstream.events.flow import Batched
 from llmstream.events.types import StreamEvent
 from llmstream.limits.spend_limit import set_callers_limit
 from llmstream.messages import ChatRequest, Message, TextPart, Usage
+from llmstream.observe import on_left_usage
 from llmstream.plain_values import amended
 from llmstream.web.errors import SPENT, RefusedError
 from llmstream.web.first_use import FirstUse
@@ -152,6 +153,7 @@ class Service:
         request = current_request()
         if request is None:
             return
+        on_left_usage(request.note_left)
         self._limit_spending(request)
         if request.limits.rate is None or request.reservation is not None:
             return

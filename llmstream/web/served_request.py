@@ -119,6 +119,10 @@ class ServedRequest:
             self.usage = event.usage
             self.outcome = "complete" if event.type is EventType.MESSAGE_COMPLETE else "error"
 
+    def note_left(self, usage: Usage) -> None:
+        """Its answer was left before the end, and has used this by then."""
+        self.usage = usage
+
     def note_error(self, info: ErrorInfo, *, is_upstream: bool) -> None:
         """It failed, or was refused."""
         self.error, self.is_upstream = info.kind, is_upstream

@@ -276,6 +276,8 @@ async def test_a_client_that_leaves_is_told() -> None:
                 await asyncio.sleep(0.005)
     (line,) = read(written.getvalue())
     assert (line["status"], line["outcome"]) == ("200", "left")
+    # Counted by us, since the provider can't report it any more.
+    assert (line["input"], line["output"]) == ("5", "1")
 
 
 class Broken:
