@@ -160,7 +160,7 @@ class Retry:
     discard: bool = False
     """True: drop what you showed since the last MESSAGE_START. False: nothing to drop, or it goes on seamlessly."""
     fallback: bool = False
-    """True: a fallback is asked next, so `provider` and `model` are other ones. False: the same again."""
+    """True: another model, or the same one elsewhere, is asked next. False: the same one again."""
 
 
 @dataclass(slots=True, repr=False)

@@ -55,10 +55,12 @@ async def test_a_screen_reader_hears_paragraphs_not_tokens(chat):
            }).observe(document.querySelector('[aria-live=polite]'), { childList: true }); }"""
     )
     text = "A first paragraph.\n\n```python\nx = 1\ny = 2\n```\n\nThe end."
-    await chat.told(retry(0.0), *text)
+    same, other = {"model": "m-1"}, {"model": "m-2", "fallback": True}
+    await chat.told(retry(0.0, **same), retry(0.0, **other), *text)
     assert await chat.page.evaluate("heard") == [
         "Waiting for the answer",
         "Rate limited, asking again \u2026",
+        "Rate limited, asking m-2 \u2026",
         "A first paragraph.",
         "Code, python, 2 lines",
         "The end.",
