@@ -255,7 +255,7 @@ class Attempts:
         if info.code == SPEND_LIMIT:  # that no money is left is why the others weren't made good
             first, *others = [info, *self._failed]
         if others:
-            told = "; ".join(f"{other.provider}: {other.kind}" for other in others)
+            told = "; ".join(f"{other.provider}: {cause_of(other)}" for other in others)
             info = replace(first, message=f"{first.message}; then {told}", partial=info.partial)
         info = replace(info, attempts=self._total)
         event = replace(failed, error=str(info), error_info=info)

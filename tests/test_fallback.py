@@ -21,6 +21,7 @@ from llmstream import (
     RetryPolicy,
     StreamEvent,
     Timeouts,
+    ToolCall,
     Usage,
 )
 from llmstream.events.types import reasoning_delta, refusal_delta
@@ -32,6 +33,7 @@ from llmstream.providers import ProviderTraits, register
 from llmstream.retry import RetryBudget
 from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
 from llmstream.testing.reply import Reply
+from llmstream.tools import run_tools
 from llmstream.wire.formats import FORMATS
 from tests.grammar_check import check_stream
 
@@ -288,6 +290,34 @@ async def test_all_that_became_of_a_refused_call_is_told_when_all_fail() -> None
     assert failed.error_info.message == "the model refused to answer; then b: authentication"
     assert (failed.error_info.kind, failed.error_info.code) == ("content_filter", "refusal")
     assert [each.output_tokens for each in failed.usage.attempts] == [3]
+
+
+async def test_a_refusal_in_the_middle_of_the_list_is_told_as_one() -> None:
+    first, last = Scripted("a", [DENIED]), Scripted("c", [ErrorInfo("quota")])
+    client = client_of(
+        first,
+        fallbacks=[Scripted("b", REFUSED), last],
+        fallback_on=DEFAULT_FALLBACK_ON | {"refusal"},
+    )
+    failed = check_stream(await collect(client))
+    assert failed.error_info.message == "wrong key; then b: refusal; c: quota"
+
+
+async def test_a_middleware_sees_the_fallback_and_a_loop_of_tools_goes_on() -> None:
+    async def through(request: Any, call: Any, next: Any) -> Any:
+        async for event in next(request):
+            yield event
+
+    def look() -> str:
+        """Look."""
+        return "rain"
+
+    call = ToolCall("c1", "look", "{}", input={})
+    first, second = Scripted("a", [call], REFUSED), Scripted("b", ["Rain."])
+    client = client_of(first, fallbacks=[second], fallback_on={"refusal"}, middleware=[through])
+    events = [event async for event in run_tools(client, HI, [look])]
+    assert retries(events) == [("b", "refusal", True)]
+    assert events[-1].message.text == "Rain."
 
 
 async def test_a_retry_that_discards_makes_room_for_a_fallback_again() -> None:
