@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import re
+import sys
 import textwrap
 from pathlib import Path
 from random import Random
@@ -365,6 +366,32 @@ async def test_many_that_record_at_once_lose_nothing(path: Path) -> None:
     assert names(path.parent) == [path.name]
     client = client_of(Cassette(path))
     await asyncio.gather(*(ask(client, number) for number in range(12)))
+
+
+PROCESS = """
+import asyncio, sys
+from llmstream import LLMClient
+from llmstream.testing import Cassette, ScriptedProvider
+
+
+async def main(path, first):
+    for number in range(first, first + 20):
+        cassette = Cassette(path, record=ScriptedProvider(["hi"]))
+        await LLMClient(provider=cassette).complete([{"role": "user", "content": str(number)}])
+
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="folders can't be locked there")
+async def test_processes_that_record_at_once_lose_nothing(path: Path) -> None:
+    command = [sys.executable, "-c", PROCESS, str(path)]
+    running = [await asyncio.create_subprocess_exec(*command, str(first)) for first in (0, 20, 40)]
+    assert [await process.wait() for process in running] == [0, 0, 0]
+    asked = [take["request"]["messages"][0]["parts"][0]["text"] for take in takes(path)]
+    assert sorted(map(int, asked)) == [*range(60)]
 
 
 async def test_a_file_that_can_t_be_written_is_told(path: Path) -> None:
