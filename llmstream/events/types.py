@@ -109,6 +109,8 @@ class Start:
     """The provider's id of the request, from its headers."""
     rate_limits: dict[str, str] = field(default_factory=dict)
     """What the provider's headers say of its rate limits, by their names in lower case."""
+    upstream: str | None = None
+    """Who the provider passed the request to, in its words, where it is a broker that says so."""
     usage: Usage | None = None
     """What the prompt takes, where the provider counts it before it answers; the whole stands on the terminal event."""
 
@@ -133,9 +135,10 @@ class Start:
 class Status:
     """Something worth knowing that is not part of the answer; may be ignored.
 
-    Kinds: `progress`, `queued`, `routed`, `step` …; `unread` names in `data["members"]` what a provider sent and nobody
-    understood; `opaque` carries in `data` what a provider wants sent back
-    with the message (a reasoning signature, a redacted block) and has no message for people.
+    Kinds: `progress`, `queued`, `routed` (where the provider itself turned to another model, `data["from"]` and
+    `data["to"]` name both), `preview` (a picture that isn't finished: `data["file"]` is its File as a dict), `step` …;
+    `unread` names in `data["members"]` what a provider sent and nobody understood; `opaque` carries in `data` what a
+    provider wants sent back with the message (a reasoning signature, a redacted block) and has no message for people.
     """
 
     kind: str

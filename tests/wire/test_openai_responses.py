@@ -545,7 +545,7 @@ def test_tools_that_the_provider_runs(item, arguments, outcome):
     assert decode(encode(events)) == events
 
 
-def test_an_image_is_a_file_and_partial_images_are_ignored():
+def test_an_image_is_a_file_and_partial_images_are_previews():
     item = {
         "type": "image_generation_call",
         "id": "ig",
@@ -563,12 +563,13 @@ def test_an_image_is_a_file_and_partial_images_are_ignored():
     )
     kinds = [event.type for event in events]
     assert kinds == [
+        EventType.STATUS,
         EventType.MESSAGE_START,
         EventType.TOOL_CALL,
         EventType.FILE,
         EventType.MESSAGE_COMPLETE,
     ]
-    assert events[2].file == File("ig", media_type="image/webp", data="QUJD")
+    assert events[3].file == File("ig", media_type="image/webp", data="QUJD")
     assert decode(encode(events)) == events
 
 

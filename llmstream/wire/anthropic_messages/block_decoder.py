@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from llmstream.checks import as_object
+from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.messages import parse_arguments
 from llmstream.wire.anthropic_messages import members
 from llmstream.wire.anthropic_messages.blocks import (
@@ -26,9 +29,10 @@ from llmstream.wire.anthropic_messages.told_blocks import PROSE, ToldBlocks, key
 from llmstream.wire.echo import Echo
 from llmstream.wire.error_body import carries_error, parse_error
 from llmstream.wire.event_decoder import Decoder
-from llmstream.wire.json_fields import as_string
+from llmstream.wire.json_fields import as_string, present
 from llmstream.wire.open_calls import OpenCall, as_name, content_of
 
+_FALLBACK = "fallback"
 _WHOLE = -1
 """The index of blocks that come whole."""
 _MISPLACED = -2
@@ -118,8 +122,20 @@ class BlockDecoder(Decoder):
             self._tool_result(parse_result(start))
         else:
             block.item = dict(start)
+            if kind == _FALLBACK:
+                self._tell_fallback(start)
             if not members.is_known_item(kind):
                 self._unread.note(f"content.{kind}", members.without_names(start))
+
+    def _tell_fallback(self, block: dict[str, Any]) -> None:
+        """The provider turned to another model by itself: from here on that one answers."""
+        names = {name: as_word(as_object(block.get(name)).get("model")) for name in ("from", "to")}
+        if not names["to"]:
+            return
+        self.start = replace(self.start, model=names["to"])
+        told = f"{names['from'] or 'the model'} declined; {names['to']} answers"
+        data = {"format": self.format, **names, **present(trigger=block.get("trigger"))}
+        self._out.append(StreamEvent(EventType.STATUS, status=Status("routed", told, data)))
 
     def _keep_block(self, index: int, block: OpenBlock) -> OpenBlock:
         """A block is open."""

@@ -161,6 +161,7 @@ class ChatDecoder(ReasoningReader):
         if not self._started:
             self.start.id = self.start.id or as_text(payload.get("id"))
             self.start.model = self.start.model or as_text(payload.get("model"))
+            self.start.upstream = self.start.upstream or as_text(payload.get("provider"))
         for choice in choices:
             index = choice.get("index")
             if index != self._choice and type(index) is int:

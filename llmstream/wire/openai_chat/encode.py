@@ -188,7 +188,9 @@ class ChatEncoder(EventEncoder):
 
     def _name_after(self, start: Start) -> None:
         """Take the answer's name over into the chunks that follow."""
-        self._head = render_head(present(id=start.id, model=start.model), created=0)
+        self._head = render_head(
+            present(id=start.id, model=start.model, provider=start.upstream), created=0
+        )
 
     def _frame(self, chunk: Chunk) -> bytes:
         delta, reason, usage, error = chunk

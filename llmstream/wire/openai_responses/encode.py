@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Collection, Generator, Iterator, Mapping
 from typing import Any, ClassVar
 
+from llmstream.checks import as_object
 from llmstream.events.types import (
     EventType,
     ReasoningDelta,
@@ -350,11 +351,12 @@ class ResponsesEncoder(EventEncoder):
     def _status(self, status: Status) -> Iterator[Frame]:
         data = status.data or {}
         ours = data.get("format") == FORMAT
-        if status.kind != "opaque" and not (status.kind == "progress" and ours):
+        is_progress = status.kind in ("progress", "preview")
+        if status.kind != "opaque" and not (is_progress and ours):
             return
         if self._start is None:
             self._early.append(status)
-        elif status.kind == "progress":
+        elif is_progress:
             yield from self._progress(data)
         elif "phases" in data:
             self._add_phases(data["phases"])
@@ -416,7 +418,15 @@ class ResponsesEncoder(EventEncoder):
             item = {"id": data.get("item_id"), "type": kind, "status": "in_progress"}
             opened = self._begun[kind] = self._add(item)
             yield _added(opened)
-        yield data["type"], {"output_index": opened.index, "item_id": data.get("item_id")}
+        picture = as_object(data.get("file")).get("data")
+        yield (
+            data["type"],
+            {
+                "output_index": opened.index,
+                "item_id": data.get("item_id"),
+                **present(partial_image_b64=picture),
+            },
+        )
 
     def _signature(self, data: dict[str, Any]) -> Iterator[Frame]:
         """End the reasoning that this signs, even if it had no text. Of a foreign signature only the end remains."""

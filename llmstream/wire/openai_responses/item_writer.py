@@ -8,7 +8,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.messages import File, Source, parse_arguments
+from llmstream.parts import dump_part
 from llmstream.wire.echo import Echo
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.open_calls import OpenCall, as_name, content_of
@@ -16,7 +18,7 @@ from llmstream.wire.openai_responses import members
 from llmstream.wire.openai_responses.item_content import ItemContent
 from llmstream.wire.openai_responses.item_forms import CALLS, CUSTOM, as_words, filled_items
 from llmstream.wire.openai_responses.item_table import Item
-from llmstream.wire.openai_responses.items import FORMAT, PICTURE_CALL, parse_call
+from llmstream.wire.openai_responses.items import FORMAT, PICTURE_CALL, PREVIEW, parse_call
 from llmstream.wire.openai_responses.values import moved, parse_annotation
 from llmstream.wire.speech import Speech
 
@@ -327,7 +329,14 @@ class ItemWriter(Decoder):
 
     def _preview(self, id: Any, data: Any) -> None:
         """A picture that isn't finished. It counts if no finished one comes."""
-        self._previews[as_words(id)] = as_words(data)
+        shown = self._previews[as_words(id)] = as_words(data)
+        if shown:
+            picture = File(data=shown)
+            picture.media_type = picture.media_type or "image/png"
+            told: dict[str, Any] = {"format": FORMAT, "type": PREVIEW, "item_id": as_words(id)}
+            told["file"] = dump_part(picture)
+            status = Status("preview", "a picture that isn't finished", told)
+            self._out.append(StreamEvent(EventType.STATUS, status=status))
 
     def _forget_preview(self, id: Any) -> None:
         """The picture is finished, or there will be none. An id that isn't known is another one of the first."""

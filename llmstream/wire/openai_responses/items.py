@@ -20,6 +20,8 @@ from llmstream.wire.openai_responses.media import parse_picture
 
 FORMAT = "openai-responses"
 PICTURE_CALL = "image_generation_call"
+PREVIEW = f"response.{PICTURE_CALL}.partial_image"
+"""The event of a picture that isn\'t finished."""
 
 _CALLS = frozenset({"mcp_list_tools", "mcp_approval_request"})
 _OUTCOMES = ("output", "outputs", "results", "tools")
