@@ -136,7 +136,10 @@ class _Owned:
         make = given or partial(_conversations_in_memory, client)
 
         def open_conversations() -> ConversationClient:
-            made_here = make()
+            from llmstream.conversations import ConversationClient  # loaded by now
+
+            problem = "the function conversations= must return a ConversationClient"
+            made_here = require_type(make(), ConversationClient, problem)
             self._made.append(made_here)
             return made_here
 

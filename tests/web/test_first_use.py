@@ -7,6 +7,8 @@ import json
 import sys
 import threading
 
+import pytest
+
 from llmstream import LLMClient
 from llmstream.conversations import ConversationClient, MemoryStore, StoreError
 from llmstream.testing import ScriptedProvider
@@ -121,3 +123,15 @@ async def test_a_module_is_imported_in_a_thread_and_the_value_made_in_the_loop(
         assert threading.get_ident() != sys.modules[name].THREAD
     finally:
         sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("made", [None, 5, "chats.db"])
+async def test_a_function_that_makes_something_else_is_named_in_the_log(made, capfd) -> None:
+    client = LLMClient("m", provider=ScriptedProvider(["hi"]))
+    async with serving(
+        create_app(client, conversations=lambda: made), lifespan="on", log_level="error"
+    ) as port:
+        assert [await begin(port) for _ in range(2)] == [500, 500]
+        assert (await fetch(port, "/readyz"))[0] == 200
+    words = f"must return a ConversationClient, not {type(made).__name__}"
+    assert words in capfd.readouterr().err
