@@ -86,6 +86,14 @@ def test_the_list_of_google_genai_is_whole() -> None:
     assert {reason.value for reason in types.FinishReason} <= listed
 
 
+def test_the_statuses_of_interactions_are_whole() -> None:
+    pytest.importorskip("google.genai")
+    from google.genai._gaos.types.interactions.interaction import InteractionStatus
+
+    listed = set(FINISH["google-genai InteractionStatus"].split())
+    assert literals(InteractionStatus) - listed == {"queued", "in_progress", "idle"}
+
+
 def test_the_list_of_mistralai_is_whole() -> None:
     models = pytest.importorskip("mistralai.client.models")
     listed = set(FINISH["mistralai ChatCompletionChoice"].split())
