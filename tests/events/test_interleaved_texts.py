@@ -206,7 +206,9 @@ async def test_coalesce_keeps_them_apart() -> None:
     assert [(part_of(event), event.text) for event in merged] == [*TURNS]
 
 
-@pytest.mark.parametrize("format", ["openai-responses", "anthropic-messages"])
+@pytest.mark.parametrize(
+    "format", ["openai-responses", "anthropic-messages", "gemini-interactions"]
+)
 def test_what_is_written_is_read_back(format: str) -> None:
     """Formats with an index for each block keep texts apart that come in turns."""
     encoder = find_format(format).make_encoder()

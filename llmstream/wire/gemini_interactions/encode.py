@@ -84,6 +84,7 @@ class InteractionsEncoder(OpaqueEncoder):
         self._next = 0  # the index of the next step
         self._open: str | None = None  # the type of the step that goes on, which is the last one
         self._texts: list[_ToldText] = []
+        self._going: dict[int, _ToldText] = {}  # those whose steps go on, by their numbers
         self._told = 0  # characters of all text
         self._calls: dict[str, int] = {}  # the steps of calls by id
         self._indexes: dict[int, int] = {}  # the same, by the delta's index
@@ -111,7 +112,9 @@ class InteractionsEncoder(OpaqueEncoder):
     def _close(self) -> _Frames:
         if self._open is not None:
             self._open = None
-            yield _stop(self._next - 1)
+            going = [text.step for text in self._going.values()]
+            self._going.clear()
+            yield from map(_stop, going or [self._next - 1])
 
     def _whole(self, step: dict[str, Any] | None) -> _Frames:
         """A step that comes at once; None has no place here."""
@@ -124,16 +127,22 @@ class InteractionsEncoder(OpaqueEncoder):
         return _delta(self._next - 1, kind, **said)
 
     def _text(self, delta: TextDelta | RefusalDelta) -> _Frames:
-        yield from self._ensure_text()
-        self._texts[-1].chunks.append(delta.content)
+        yield from self._ensure_text(delta.part)
+        text = self._going[delta.part]
+        text.chunks.append(delta.content)
         self._told += len(delta.content)
-        yield self._delta("text", text=delta.content)
+        yield _delta(text.step, "text", text=delta.content)
 
-    def _ensure_text(self) -> _Frames:
-        is_new = self._open != "model_output"
-        yield from self._ensure("model_output")
-        if is_new:
-            self._texts.append(_ToldText(self._next - 1, self._told, []))
+    def _ensure_text(self, number: int | None = None) -> _Frames:
+        """Make sure that a text goes on: that with this number, beside others, or any."""
+        if number in self._going or (number is None and self._going):
+            return
+        if not self._going:
+            yield from self._close()
+        yield self._start_step({"type": "model_output"})
+        self._open = "model_output"
+        text = self._going[number or 0] = _ToldText(self._next - 1, self._told, [])
+        self._texts.append(text)
 
     def _reasoning(self, delta: ReasoningDelta) -> _Frames:
         yield from self._ensure("thought")
