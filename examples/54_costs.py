@@ -1,9 +1,10 @@
-"""What a conversation with retries costs: each attempt at its own price, and the bill of all."""
+"""What a conversation with retries costs: each attempt at its own price, the bill of all, and a limit."""
 
 import asyncio
 
 from llmstream import ErrorInfo, EventType, LLMClient, RetryPolicy, Usage, catalogue
 from llmstream.catalogue import ModelFacts
+from llmstream.limits import SpendLimit
 from llmstream.pricing import Prices
 from llmstream.testing import ScriptedProvider
 
@@ -28,6 +29,20 @@ async def main() -> None:
                     print(f"attempt {number}: {attempt.cost} dollars")
                 print(f"together: {used.cost} dollars")
                 print(f"{event.type.name}: {event.finish_reason}")
+
+    # No more than a cent, whatever is asked. A call that doesn't fit isn't sent.
+    limit = SpendLimit("0.01")
+    provider = ScriptedProvider(["Thrift."], ["More."])
+    async with LLMClient(provider=provider, spend_limit=limit) as client:
+        for max_tokens in (100, 10_000):
+            question = [{"role": "user", "content": "What is wealth?"}]
+            async for event in client.chat_completion(
+                question, stream=False, max_tokens=max_tokens
+            ):
+                if event.type == EventType.ERROR:
+                    print(event.error)
+                else:
+                    print(f"{event.text}: {limit.spent} of {limit.max_cost} dollars are spent")
 
 
 if __name__ == "__main__":

@@ -180,6 +180,12 @@ class _MeteredAttempt(Attempt):
         info = ErrorInfo("quota", told, code=SPEND_LIMIT, retry_after=spent.retry_after)
         return [*events, *self._end([*self._flush(), *self._guard.feed(error(info))])]
 
+    def _end(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
+        """The last events, before which the bill is paid: whoever reads them may look at the limit."""
+        last = super()._end(events)
+        self._bill.settle(self._bill.cost_of(self))
+        return last
+
 
 def _cost(price: CostReader | None, usage: Usage) -> Decimal | None:
     """US dollars; None where no price is known."""

@@ -26,6 +26,7 @@ from llmstream import (
 )
 from llmstream.catalogue import ModelFacts
 from llmstream.conversations import ConversationClient
+from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import text_delta
 from llmstream.limits import SpendLimit
 from llmstream.messages import ChatRequest, FinishReason, ToolCall
@@ -293,8 +294,11 @@ async def test_what_an_answer_cost_is_counted(name: str, *, stream: bool) -> Non
     script, dollars = ENDS[name]
     limit = SpendLimit("1000")
     client = client_of(limit, script)
-    events = [event async for event in client.chat_completion(HI, stream, max_tokens=100)]
-    assert (limit.spent, limit.reserved) == (dollars, 0)
+    events = []
+    async for event in client.chat_completion(HI, stream, max_tokens=100):
+        events.append(event)
+        if event.type in TERMINAL:  # it is paid before anybody hears that it's over
+            assert (limit.spent, limit.reserved) == (dollars, 0)
     cost = events[-1].usage.cost if events[-1].usage else 0
     assert cost == dollars
 
