@@ -126,7 +126,7 @@ FINISH_WORDS: tuple[FinishWords, ...] = (
     _row(_MESSAGES, _CLAUDE, _CALLS, "tool_use"),
     _row(_MESSAGES, _CLAUDE, _REFUSAL, "refusal"),
     _row(_MESSAGES, _CLAUDE, _PAUSE, "pause_turn", "compaction"),
-    # --- formats without a decoder yet: gateways pass their words on ---
+    # --- Google, Amazon, Cohere, Ollama ---
     _row(_GEMINI, _GOOGLE, _STOP, "STOP"),
     _row(_GEMINI, _GOOGLE, _LENGTH, "MAX_TOKENS"),
     _row(_GEMINI, _GOOGLE, _PAUSE, "CONTINUATION"),

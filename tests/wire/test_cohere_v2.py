@@ -48,6 +48,7 @@ from tests import loopback, recordings, strategies
 from tests.grammar_check import add_up, check_calls, check_stream
 from tests.loopback import Loopback
 from tests.recordings import Recording
+from tests.wire.legal_answer import legal_answer, message_of
 from tests.wire.vendor_types import check_cohere
 
 RECORDED = recordings.recordings("cohere-v2")
@@ -87,20 +88,11 @@ def sse(*payloads: dict[str, Any]) -> bytes:
 
 
 def answer(*payloads: dict[str, Any]) -> list[StreamEvent]:
-    """The events of these payloads, legal and the same whole and byte by byte."""
-    data = sse(START, *payloads)
-    events = decode(data)
-    assert decode(*recordings.bytewise(data)) == events
-    check_stream(events)
-    check_calls(events)
-    return events
+    return legal_answer(CohereDecoder, sse(START, *payloads))
 
 
 def message(*payloads: dict[str, Any]) -> Message:
-    last = answer(*payloads)[-1]
-    assert last.type is EventType.MESSAGE_COMPLETE, last.error
-    assert last.message is not None
-    return last.message
+    return message_of(answer(*payloads))
 
 
 # --- the recordings ------------------------------------------------------------------------------------------

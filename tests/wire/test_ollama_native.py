@@ -48,6 +48,7 @@ from tests import loopback, recordings, strategies
 from tests.grammar_check import add_up, check_calls, check_stream
 from tests.loopback import Loopback
 from tests.recordings import Recording
+from tests.wire.legal_answer import legal_answer, message_of
 from tests.wire.vendor_types import check_ollama
 
 RECORDED = [*recordings.recordings("ollama-native"), *recordings.recordings("ollama-generate")]
@@ -69,20 +70,11 @@ def lines(*payloads: dict[str, Any]) -> bytes:
 
 
 def answer(*payloads: dict[str, Any]) -> list[StreamEvent]:
-    """The events of these lines, legal and the same whole and byte by byte."""
-    data = lines(*payloads)
-    events = decode(data)
-    assert decode(*recordings.bytewise(data)) == events
-    check_stream(events)
-    check_calls(events)
-    return events
+    return legal_answer(OllamaDecoder, lines(*payloads))
 
 
 def message(*payloads: dict[str, Any]) -> Message:
-    last = answer(*payloads)[-1]
-    assert last.type is EventType.MESSAGE_COMPLETE, last.error
-    assert last.message is not None
-    return last.message
+    return message_of(answer(*payloads))
 
 
 def unread(events: list[StreamEvent]) -> list[str]:
