@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import cached_property
@@ -10,7 +9,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from llmstream.attempt import Attempt
-from llmstream.catalogue import cost_reader, facts_of
+from llmstream.catalogue import cost_reader, facts_of, list_read
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import (
     PAYLOADS,
@@ -24,7 +23,6 @@ from llmstream.events.types import (
 from llmstream.limits.spend_limit import SPEND_LIMIT, ReservedCost, SpendLimit
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Message, Usage
-from llmstream.pricing import is_read, read_list
 from llmstream.targets import Target
 from llmstream.token_estimate import estimate_answer, estimate_text
 from llmstream.usage_estimate import estimate_prompt
@@ -51,9 +49,7 @@ class CallBill:
 
     async def check_prices(self, targets: Sequence[Target]) -> None:
         """Raise ConfigurationError for a target whose price nobody knows: its cost couldn't be limited."""
-        if not is_read():
-            # The first reading takes half a second.
-            await asyncio.to_thread(read_list)
+        await list_read()
         for target in targets:
             if _cost(cost_reader(target.provider, target.model), Usage(1, 1)) is None:
                 name = f"{target.provider.name}:{target.model}"

@@ -182,11 +182,6 @@ def read_ahead() -> None:
         threading.Thread(target=read_list, name="llmstream-prices", daemon=True).start()
 
 
-def is_read() -> bool:
-    """Whether the list is there, or known to be missing."""
-    return not is_installed() or read_list.cache_info().currsize > 0
-
-
 @cache
 def is_installed() -> bool:
     """Whether there is a list."""
