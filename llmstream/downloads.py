@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 from llmstream.checks import require
@@ -69,17 +69,20 @@ async def _read(part: P, allow_host: AllowHost, max_size: int) -> P:
         await client.close()
     declared = response.headers.get("content-type")
     media_type = part.media_type or (declared if sniff(data) is None else None)
+    made: Any  # of the part's own type
     if isinstance(part, ImagePart):
-        return ImagePart(
+        made = ImagePart(
             data=data,
             media_type=media_type,
             detail=part.detail,
             cache=part.cache,
             provider_data=part.provider_data,
         )
-    name = part.name or unquote(urlsplit(url).path.rpartition("/")[2]) or None
-    made = File(part.id, name, media_type, data, None, part.cache, part.provider_data)
-    return checked(made)
+    else:
+        name = part.name or unquote(urlsplit(url).path.rpartition("/")[2]) or None
+        made = File(part.id, name, media_type, data, None, part.cache, part.provider_data)
+    read: P = checked(made)
+    return read
 
 
 async def _open(client: Httpx2Client, url: str) -> tuple[Httpx2Response, str]:
