@@ -136,7 +136,8 @@ class Status:
     """Something worth knowing that is not part of the answer; may be ignored.
 
     Kinds: `progress`, `queued`, `routed` (where the provider itself turned to another model, `data["from"]` and
-    `data["to"]` name both), `preview` (a picture that isn't finished: `data["file"]` is its File as a dict), `step` …;
+    `data["to"]` name both), `preview` (a picture that isn't finished: `data["file"]` is its File as a dict), `step`,
+    `spend_limit` (most of the money is spent: `data` has `spent`, `max_cost` and `per`) …;
     `unread` names in `data["members"]` what a provider sent and nobody understood; `opaque` carries in `data` what a
     provider wants sent back with the message (a reasoning signature, a redacted block) and has no message for people.
     """
