@@ -107,8 +107,9 @@ def wall_time(headers: dict[str, str]) -> float:
     return min((datetime.fromisoformat(reset).timestamp() - 10 for reset in resets), default=0.0)
 
 
-def client_of(row: str, server: Loopback, **options: Any) -> LLMClient:
-    return LLMClient(f"{row}:m-1", api_key="k-1", base_url=server.url(row), retry=ONCE, **options)
+def client_of(row: str, server: Loopback, key: str = "k-1", **options: Any) -> LLMClient:
+    url = server.url(row)
+    return LLMClient(f"{row}:m-1", api_key=key, base_url=url, retry=ONCE, **options)
 
 
 def as_arguments(headers: dict[str, str]) -> dict[str, str]:
@@ -120,9 +121,13 @@ async def failures(
 ) -> tuple[list[ErrorInfo], list[str]]:
     """What each of these answers becomes, and the words of its ERROR."""
     infos, words = [], []
-    async with Loopback(*handlers) as server, client_of(row, server, transport=transport) as client:
-        for _ in handlers:
-            *_, last = [event async for event in client.chat_completion(HI)]
+    async with Loopback(*handlers) as server:
+        for number in range(len(handlers)):
+            # Each with a key of its own, or a delay that one names would hold up the next.
+            async with client_of(
+                row, server, f"key-of-caller-{number}", transport=transport
+            ) as client:
+                *_, last = [event async for event in client.chat_completion(HI)]
             infos.append(last.error_info)
             words.append(last.error)
     assert len(server.requests) == len(handlers)
