@@ -310,7 +310,9 @@ async def test_a_key_spends_no_more_than_its_limit(path) -> None:
 
 @pytest.mark.usefixtures("priced")
 async def test_50_streams_of_a_key_never_overspend() -> None:
-    app, provider = limited(ann=KeyLimits(spend_limit=SpendLimit("100")))
+    """Whether they run one after another, so that 46 fit, or ten at a time."""
+    script = [["ok", Usage(3, 2)]] * 50
+    app, provider = limited(*script, ann=KeyLimits(spend_limit=SpendLimit("100")))
     async with serving(app) as port:
         body = {"messages": [QUESTION], "model": "fast", "stream": True}
         answers = await asyncio.gather(
