@@ -71,6 +71,7 @@ def plain_answer(recording: Recording) -> tuple[str, int] | None:
     return end.message.text, usage.output_tokens
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FOLDER, reason="LLMSTREAM_WIRE doesn't name the folder of recordings")
 def test_an_estimate_is_close_to_what_vendors_count() -> None:
     """At the end of recorded plain texts. None of them is Chinese, Japanese or Korean."""
