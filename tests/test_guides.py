@@ -13,7 +13,11 @@ import pytest
 from llmstream.errors import ErrorKind
 
 DOCS = Path(__file__).parents[1] / "docs"
-GUIDES = ["conversations", "errors", "migrate", "routing", "sync"]
+GUIDES = [
+    "errors",
+    "routing",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("conversations", "migrate", "sync")),
+]
 
 
 @pytest.mark.parametrize("name", GUIDES)

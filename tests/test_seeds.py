@@ -31,10 +31,13 @@ from tests.web.serving import fetch, frames, serving
 from tests.web.test_app import post
 
 FOLDER = Path(os.environ.get("LLMSTREAM_WIRE", "")).parent / "seeds"
-pytestmark = pytest.mark.skipif(
-    not FOLDER.joinpath("streaming-responses.md").is_file(),
-    reason="LLMSTREAM_WIRE doesn't name recordings beside which the documents lie",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not FOLDER.joinpath("streaming-responses.md").is_file(),
+        reason="LLMSTREAM_WIRE doesn't name recordings beside which the documents lie",
+    ),
+]
 CHANGED = {
     "app.core.gpo_client.client": "llmstream.conversations",
     "app.core.gpo_client.models": "llmstream.conversations",

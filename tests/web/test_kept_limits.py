@@ -39,8 +39,8 @@ async def begin(port: int, **headers: str) -> tuple[int, dict[str, str], Any]:
     return status, got, json.loads(answer)
 
 
-def test_an_app_keeps_no_more_than_a_server_does() -> None:
-    store = _Owned().conversations(None, LLMClient("simulator"))._store
+async def test_an_app_keeps_no_more_than_a_server_does() -> None:
+    store = (await _Owned().conversations(None, LLMClient("simulator")).get())._store
     assert isinstance(store, MemoryStore)
     assert (store.ttl, store.limits) == (MONTH, SERVED)
 

@@ -15,6 +15,7 @@ from llmstream.web import Limits, create_app
 from llmstream.web.token_bound import MOST_TOKENS, bound_tokens
 from tests.example_counts import examples
 from tests.web.serving import fetch, serving
+from tests.web.test_conversation_endpoints import begin
 from tests.web.test_hosted_tools import AGUI, CHAT, MESSAGES, RESPONSES, post
 
 ASKED: list[tuple[str, dict[str, Any], str]] = [
@@ -55,7 +56,7 @@ async def test_a_bound_holds_for_clients_that_name_no_number() -> None:
         async with serving_of(provider, limits) as port:
             for path, body in bodies:
                 assert (await post(port, path, body))[0] == 200, path
-            _, _, own = await post(port, "/api/chat/session", {})
+            own = await begin(port)
             assert (await post(port, "/chat", {**own, "prompt": "hi", "model": None}))[0] == 200
             query = "&".join(f"{name}={value}" for name, value in own.items())
             await fetch(port, f"/api/chat/stream-http?query=hi&{query}")
@@ -67,7 +68,7 @@ async def test_a_bound_holds_for_clients_that_name_no_number() -> None:
 async def test_in_a_kept_conversation_it_is_lowered_and_named_too() -> None:
     provider = ScriptedProvider(["Yes."])
     async with serving_of(provider, Limits(max_tokens=500)) as port:
-        _, _, own = await post(port, "/api/chat/session", {})
+        own = await begin(port)
         asked = {**own, "prompt": "hi", "max_tokens": 10**9, "model": None}
         status, headers, _ = await post(port, "/chat", asked)
     assert (status, provider.requests[0].max_tokens) == (200, 500)
