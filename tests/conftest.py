@@ -42,6 +42,8 @@ NEEDS = {
     "test_remote_limits.py": "redis",
     "test_media.py": "starlette",
     "test_batch_refusal.py": "starlette",
+    "test_catalogue.py": "starlette",
+    "test_seeds.py": "starlette",
     "conversations": "redis",
     "cli": "pexpect",
 }

@@ -245,6 +245,7 @@ async def app(scope, receive, send):
 @pytest.mark.skipif(
     importlib.util.find_spec("gunicorn") is None, reason="gunicorn is not installed"
 )
+@pytest.mark.slow
 async def test_workers_of_a_preloaded_app_answer(tmp_path):
     """gunicorn --preload: the store and the client were used before the workers came to be."""
     (tmp_path / "preloaded.py").write_text(APP, "utf-8")

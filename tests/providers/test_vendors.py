@@ -530,7 +530,7 @@ async def test_redirects_are_not_followed(provider: str) -> None:
     [
         ("first_token", Timeouts(first_token=0.1)),
         ("idle", Timeouts(idle=0.1)),
-        ("total", Timeouts(total=1.0)),
+        pytest.param("total", Timeouts(total=1.0), marks=pytest.mark.slow),  # a second for each
     ],
 )
 async def test_a_silent_server_runs_into_the_clock_that_watches_it(

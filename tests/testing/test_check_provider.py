@@ -17,7 +17,6 @@ from llmstream.providers.http import error_response
 from llmstream.providers.provider import Call, Provider
 from llmstream.testing import FAULTS, check_provider, providers
 from llmstream.wire.formats import FORMATS
-from tests.lanes import every_format
 from tests.testing.test_conformance import KNOWN
 
 FEW = ("ok", "stall", "clean-end-without-an-end", "status-500", "closed-between-chunks")
@@ -33,7 +32,14 @@ def ours(api: str, **options: Any) -> Any:
     return lambda base_url: registry.create(ProviderConfig(api, "a-test-key", base_url, **options))
 
 
-@pytest.mark.parametrize("format", every_format())
+ONE = "openai-chat"
+"""The format whose provider is tried in each run; the lane `slow` has the others: a second or two for each."""
+
+
+@pytest.mark.parametrize(
+    "format",
+    [pytest.param(name, marks=() if name == ONE else pytest.mark.slow) for name in FORMATS],
+)
 async def test_our_providers_keep_the_rules(format: str) -> None:
     """With the faults of a server and a connection; test_conformance.py plays those of the wild to our decoders."""
     known = {name for name, transport in KNOWN if transport == "httpx2"}

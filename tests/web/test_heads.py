@@ -89,7 +89,8 @@ async def test_a_head_without_end_is_refused_and_its_connection_closed(parser, e
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is in /proc")
-@over_both_in_turn
+@pytest.mark.slow
+@over_both
 async def test_heads_without_end_don_t_fill_the_memory(parser) -> None:
     async with program(parser, drain_time=0.2) as (port, pid):
         async with stranger(port) as client:

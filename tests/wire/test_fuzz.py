@@ -69,7 +69,7 @@ REPEATED = [
 
 
 LINEAR = [
-    pytest.param(name, marks=[] if place % 3 == 0 else pytest.mark.slow)
+    pytest.param(name, marks=[] if place % 6 == 0 else pytest.mark.slow)
     for place, name in enumerate(each for each in fuzz.TARGETS if not each.startswith("fields"))
 ]
 """Some are enough for each run; the lane `slow` has the others."""

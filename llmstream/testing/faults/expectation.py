@@ -38,8 +38,9 @@ class Expected:
             for name, value in wanted.items()
             if value is not None and found[name] != value
         ]
-        if self.no_output_tokens and last.usage is not None and last.usage.output_tokens:
-            differ.append(f"{last.usage.output_tokens} output tokens are invented")
+        usage = last.usage or Usage()
+        if self.no_output_tokens and usage.output_tokens and not usage.estimated:
+            differ.append(f"{usage.output_tokens} output tokens are invented")
         return differ
 
 

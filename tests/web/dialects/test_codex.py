@@ -91,7 +91,8 @@ def _offline() -> dict[str, str]:
 @pytest.mark.parametrize("provider", ["openai", "openai-responses", "anthropic"])
 async def test_codex_runs_a_command_and_ends_well(provider: str, tmp_path: Path) -> None:
     require_codex()
-    async with served(provider) as at:
+    begun = [*AGENT[0], Usage(input_tokens=10, output_tokens=2)]
+    async with served(provider, agent=[begun, AGENT[1]]) as at:
         code, events = await run_codex(at.url, at.model("agent"), tmp_path)
         assert code == 0, events
         assert (tmp_path / "work" / "proof.txt").read_text() == "it ran\n"
@@ -101,7 +102,7 @@ async def test_codex_runs_a_command_and_ends_well(provider: str, tmp_path: Path)
             "It is done.",
         ]
         ended = next(each for each in events if each["type"] == "turn.completed")
-        assert (ended["usage"]["input_tokens"], ended["usage"]["output_tokens"]) == (30, 4)
+        assert (ended["usage"]["input_tokens"], ended["usage"]["output_tokens"]) == (40, 6)
         first, second = at.upstream.bodies("agent")
         assert "exec_command" in json.dumps(first["tools"])
         assert "web_search" not in json.dumps(first["tools"]), "nobody allowed it"
