@@ -1,5 +1,8 @@
 """Celery asks in a worker. `celery -A 58_celery worker` in examples/, with a broker of your own in BROKER_URL."""
 
+# Its decorators have no types, or aren't installed.
+# mypy: disallow-untyped-decorators=False
+
 import os
 
 from celery import Celery
@@ -11,7 +14,7 @@ app = Celery(broker=os.environ.get("BROKER_URL", "memory://"), backend="cache+me
 client = SyncLLMClient()  # each worker that is forked opens connections of its own
 
 
-@app.task  # type: ignore[untyped-decorator]  # celery has no types
+@app.task
 def summarize(text: str) -> str:
     """One answer. Celery's own retries aren't needed: the client retries what may pass."""
     asked = [{"role": "user", "content": f"Say it in five words: {text}"}]
